@@ -1,0 +1,1 @@
+"""Fused operations of the hot path, each one file beside its plain reference."""
