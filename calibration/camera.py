@@ -122,9 +122,7 @@ def undistort(camera: Camera, points_px: F64) -> F64:
         else:
             # The default five iterations leave 1e-3 px at the corners of a wide lens.
             criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-12)
-            out = cv2.undistortPointsIter(
-                pixels, camera.K, camera.dist, np.eye(3), np.eye(3), criteria
-            )
+            out = cv2.undistortPoints(pixels, camera.K, camera.dist, criteria=criteria)
         norm[seen] = np.asarray(out, dtype=np.float64).reshape(-1, 2)
     return norm
 
