@@ -3,6 +3,7 @@
     CaptureError
     ├── BadDetections    2D input from another tool that cannot be read or used
     ├── TooFewCameras    fewer than two calibrated views to triangulate from
+    ├── BadResult        a stored or sent frame result that is not one of ours
     └── ExportError      a take that cannot be written in the format asked for
 
 Every message says what was wrong and what to do next; `field` says where, when that is known.
@@ -29,6 +30,12 @@ class TooFewCameras(CaptureError):
     """Fewer than two calibrated views to triangulate from."""
 
     code = "too_few_cameras"
+
+
+class BadResult(CaptureError):
+    """A stored or sent frame result is not one of ours."""
+
+    code = "bad_result"
 
 
 class ExportError(CaptureError):

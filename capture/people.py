@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from models.sighting import Sighting
 
+__all__ = ["NO_ID", "Frame", "FramePeople", "JointSource", "Person", "Prediction"]
+
 F64 = NDArray[np.float64]
 
 # How a joint came by its position, or why it has none.
@@ -31,6 +33,15 @@ class Person:
     reprojection_px: F64  # (J,) RMS over the views used, calibrated pixels
     sources: tuple[JointSource, ...]  # (J,)
     sightings: Mapping[str, Sighting] = field(default_factory=dict)  # by camera, frame pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Where the tracker expects somebody next."""
+
+    id: int
+    positions: F64  # (J, 3) metres in the world, NaN for joints never seen
+    sigma_m: F64  # (J,) one standard deviation per axis
 
 
 @dataclass(frozen=True, slots=True)
