@@ -1,8 +1,8 @@
 """Points in the world from pixels in several views, with what each of them is worth.
 
 All points go through together: undistort, start at the point nearest to the rays (score-weighted,
-linear), refine the reprojection error, and where a view disagrees find out by pairs of views which
-one is wrong. Nothing is ever filled in: a point without a position says why.
+linear), refine the error in the picture, and where the views disagree leave out the fewest that
+make the others agree. Nothing is ever filled in: a point without a position says why.
 """
 
 from __future__ import annotations
@@ -15,20 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import F64, Camera, project, undistort
+from .rays import Bool, Rays, errors, fit, gather, inverse3, linearise, nearest, quadratics
 
-__all__ = [
-    "Reason",
-    "TriangulateSettings",
-    "Triangulation",
-    "triangulate",
-    "undistorted",
-]
-
-Bool = NDArray[np.bool_]
-
-MIN_DEPTH_M = 0.05  # nearer than this to a camera, or behind it, nothing is seen
-MIN_SCORE = 0.05  # a found joint counts at least this much, so no weight is zero
-HUBER_SIGMA = 2.0  # detectors have heavier tails than a Gaussian: beyond this, weight falls as 1/e
+__all__ = ["Reason", "TriangulateSettings", "Triangulation", "triangulate", "undistorted"]
 
 
 class Reason(IntEnum):
@@ -42,20 +31,17 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TriangulateSettings:
-    """What a view's pixel is worth, and when it is thrown out.
+    """What a view's pixel is worth, and when it is left out."""
 
-    A joint's error has two parts: `noise_px`, the detector's grid, and `noise_m`, how vaguely a
-    joint is placed on a body, which is larger in pixels the nearer the person. Both are one sigma
-    per axis. The scale of the two together is corrected from the residuals (`prior_dof`).
-    """
-
-    noise_px: float = 2.0
-    noise_m: float = 0.012
+    # One sigma per axis as a share of the picture's longer side: detectors look at a picture of
+    # fixed size, so their error in pixels goes with it. 0.0035 is 6.7 px of 1920, what
+    # OpenPose reaches on a person of half the picture's height. Corrected from the residuals.
+    noise: float = 0.0035
     min_score: float = 0.2  # below, a joint counts as unseen
-    gate_sigma: float = 3.5  # a view further off than this is an outlier
+    gate_sigma: float = 2.2  # mean error of a point's views, in sigmas, beyond which they disagree
     max_sigma_m: float = 0.15  # a point known less well than this is rejected
-    prior_dof: float = 10.0  # residuals that it takes to believe them over noise_px and noise_m
-    iterations: int = 2  # Gauss-Newton steps; the second moves the point by less than 0.1 mm
+    prior_dof: float = 10.0  # how many residuals it takes to believe them over `noise`
+    steps: int = 2  # Gauss-Newton; the second moves a point by less than 0.1 mm
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +54,6 @@ class Triangulation:
     used: Bool  # (V, N) views that made the point
     dropped: Bool  # (V, N) views that saw the point and were left out as outliers
     reason: NDArray[np.int8]  # (N,) values of `Reason`
-
-
-@dataclass(frozen=True, slots=True)
-class _Views:
-    """The same points in all views, undistorted, points last so that arithmetic runs along them."""
-
-    R: F64  # (V, 3, 3)
-    t: F64  # (V, 3, 1)
-    focal: F64  # (V, 1)
-    norm: F64  # (2, V, N) at z = 1, zero where unseen
-    scale: F64  # (V, N) pixels per unit of norm
-    seen: Bool  # (V, N)
-    weight: F64  # (V, N) score, zero where unseen
-    calibration_px: F64  # (V, 1) what the calibration itself adds, one sigma
 
 
 def undistorted(cameras: Sequence[Camera], joints_px: F64) -> F64:
@@ -118,267 +90,135 @@ def triangulate(
             numbered from 0; None takes all as one group.
     """
     settings = settings or TriangulateSettings()
-    views_count, points_count = len(cameras), joints_px.shape[1]
-    assert joints_px.shape == (views_count, points_count, 2), joints_px.shape
-    assert scores.shape == (views_count, points_count), scores.shape
-    if views_count == 0 or points_count == 0:
-        return _nothing(views_count, points_count)
+    views, count = len(cameras), joints_px.shape[1]
+    assert joints_px.shape == (views, count, 2), f"joints_px {joints_px.shape}"
+    assert scores.shape == (views, count), f"scores {scores.shape}"
+    if views == 0 or count == 0:
+        return _nothing(views, count)
     if norm is None:
         norm = undistorted(cameras, joints_px)
-    views = _gather(cameras, norm, scores, settings.min_score)
-    seen_count = views.seen.sum(axis=0)  # (N,)
+    rays = gather(cameras, norm, scores, noise=settings.noise, min_score=settings.min_score)
+    seen_by = rays.seen.sum(axis=0)  # (N,)
+    points, used = _agreeing(rays, settings)
+    sigma = _sigmas(rays, points, used, settings.prior_dof, groups)
+    kept = used.any(axis=0) & (np.nan_to_num(sigma, nan=np.inf) <= settings.max_sigma_m)
+    points, sigma, used = np.where(kept, points, np.nan), np.where(kept, sigma, np.nan), used & kept
 
-    used = views.seen & (seen_count >= 2)
-    points = _solve(views, used, settings)
-    error = _errors(views, points, settings)  # (V, N) in sigmas, inf behind the camera
-    conflict = ((error > settings.gate_sigma) & used).any(axis=0)
-    if conflict.any():
-        which = np.flatnonzero(conflict)
-        points[:, which], used[:, which] = _consensus(_take(views, which), settings)
-        used[:, which] &= _errors(_take(views, which), points[:, which], settings) <= (
-            settings.gate_sigma
-        )
-    kept = used.sum(axis=0) >= 2
-    used &= kept
-    points[:, ~kept] = np.nan
-    sigma = _sigmas(views, points, used, settings, groups)
-    with np.errstate(invalid="ignore"):
-        kept &= sigma <= settings.max_sigma_m
-    points[:, ~kept], sigma[~kept] = np.nan, np.nan
-    used &= kept
-    reason = np.full(points_count, Reason.REJECTED, dtype=np.int8)
-    reason[kept], reason[seen_count == 1] = Reason.TRIANGULATED, Reason.SINGLE_VIEW
-    reason[seen_count == 0] = Reason.UNSEEN
-    result = np.ascontiguousarray(points.T)
-    reprojection = _reprojection(cameras, result, joints_px, used)
-    dropped = views.seen & ~used & (seen_count >= 2)
-    return Triangulation(result, sigma, reprojection, used, dropped, reason)
-
-
-def _nothing(views: int, points: int) -> Triangulation:
-    none = np.full(points, np.nan)
-    unused = np.zeros((views, points), dtype=np.bool_)
-    reason = np.full(points, Reason.UNSEEN, dtype=np.int8)
-    return Triangulation(np.full((points, 3), np.nan), none, none.copy(), unused, unused, reason)
-
-
-def _gather(cameras: Sequence[Camera], norm: F64, scores: F64, min_score: float) -> _Views:
-    seen = np.isfinite(norm).all(axis=2) & (scores >= min_score)  # NaN scores are unseen too
-    poses = np.stack([camera.cam_from_world for camera in cameras])
-    focal = np.array([[np.sqrt(camera.K[0, 0] * camera.K[1, 1])] for camera in cameras])
-    flat = np.where(seen, norm.transpose(2, 0, 1), 0.0)  # (2, V, N)
-    scale = np.broadcast_to(focal, seen.shape)
-    if any(camera.model == "fisheye" for camera in cameras):
-        # A fisheye's pixels per unit of norm shrink towards the rim, between cos(theta) squared
-        # along the radius and theta / tan(theta) across it; cos(theta) lies between.
-        fish = np.array([[camera.model == "fisheye"] for camera in cameras])
-        scale = np.where(fish, scale / np.sqrt(1 + (flat**2).sum(axis=0)), scale)
-    return _Views(
-        R=poses[:, :3, :3],
-        t=poses[:, :3, 3:],
-        focal=focal,
-        norm=flat,
-        scale=np.asarray(scale),
-        seen=seen,
-        weight=np.where(seen, np.clip(scores, MIN_SCORE, 1.0), 0.0),
-        calibration_px=np.array([[_calibration_px(camera)] for camera in cameras]),
+    reason = np.full(count, Reason.REJECTED, dtype=np.int8)
+    reason[seen_by == 0], reason[seen_by == 1] = Reason.UNSEEN, Reason.SINGLE_VIEW
+    reason[kept] = Reason.TRIANGULATED
+    world = np.ascontiguousarray(points.T)
+    return Triangulation(
+        points=world,
+        sigma_m=sigma,
+        reprojection_px=_reprojection(cameras, world, joints_px, used),
+        used=used,
+        dropped=rays.seen & ~used & (seen_by >= 2),
+        reason=reason,
     )
 
 
-def _calibration_px(camera: Camera) -> float:
-    """What focal length, centre and rotation are unsure of, in pixels half way to the edge."""
-    if camera.sigma is None:
-        return 0.0
-    focal = float(np.sqrt(camera.K[0, 0] * camera.K[1, 1]))
-    off_axis = 0.25 * float(np.hypot(*camera.size_px)) / focal
-    sigma = camera.sigma
-    parts = (sigma.focal_px * off_axis, sigma.center_px, focal * sigma.rotation_rad)
-    return float(np.linalg.norm(parts))
+def _nothing(views: int, count: int) -> Triangulation:
+    none, unused = np.full(count, np.nan), np.zeros((views, count), dtype=np.bool_)
+    reason = np.full(count, Reason.UNSEEN, dtype=np.int8)
+    return Triangulation(np.full((count, 3), np.nan), none, none.copy(), unused, unused, reason)
 
 
-def _take(views: _Views, which: NDArray[np.intp]) -> _Views:
-    return _Views(
-        R=views.R,
-        t=views.t,
-        focal=views.focal,
-        norm=views.norm[:, :, which],
-        scale=views.scale[:, which],
-        seen=views.seen[:, which],
-        weight=views.weight[:, which],
-        calibration_px=views.calibration_px,
-    )
+def _agreeing(rays: Rays, settings: TriangulateSettings) -> tuple[F64, Bool]:
+    """Points (3, N) with the fewest views left out that make the others agree, and the mask (V, N).
 
-
-def _solve(views: _Views, used: Bool, settings: TriangulateSettings) -> F64:
-    """(3, N) points from the views in `used`: linear, then refined. NaN where they can't tell."""
-    weight = views.weight * used
-    points = _nearest_to_rays(*_ray_terms(views), weight)
-    for _ in range(settings.iterations):
-        residual, jacobian, variance, _ = _linearise(views, points, settings)
-        size = np.sqrt((residual**2).sum(axis=0) / variance)  # (V, N) sigmas
-        robust = weight / variance * (HUBER_SIGMA / np.maximum(size, HUBER_SIGMA))
-        normal, gradient = _normal(residual, jacobian, robust)
-        points = points - _solve3(normal, gradient)
-    return points
-
-
-def _ray_terms(views: _Views) -> tuple[F64, F64]:
-    """Per view, what makes "distance to this ray" a quadratic form in the point.
-
-    With d the ray's direction and c the centre, `|(I - d d^T)(x - c)|^2`.
-
-    Returns:
-        (V, 9, N) the projectors, (V, 3, N) the projected centres.
+    One view after the other is left out, each time the one without which the rest agree best; what
+    is still disputed at three views is decided by pairs. The work grows with the square of the
+    number of views, and only disputed points pay it.
     """
-    views_count, _, points_count = len(views.R), 3, views.norm.shape[2]
-    ones = np.ones((1, views_count, points_count))
-    cam = np.concatenate([views.norm, ones]).transpose(1, 0, 2)  # (V, 3, N)
-    cam = cam / np.sqrt((cam**2).sum(axis=1, keepdims=True))
-    rays = views.R.transpose(0, 2, 1) @ cam  # (V, 3, N)
-    center = -views.R.transpose(0, 2, 1) @ views.t  # (V, 3, 1)
-    projector = -rays[:, :, None] * rays[:, None]  # (V, 3, 3, N)
-    for axis in range(3):
-        projector[:, axis, axis] += 1.0
-    offset = center - rays * (rays * center).sum(axis=1, keepdims=True)  # (V, 3, N)
-    return projector.reshape(views_count, 9, points_count), offset
+    used = rays.seen & (rays.seen.sum(axis=0) >= 2)
+    points = fit(rays, used, settings.steps)
+    disputed = _disputed(rays, points, used, settings)
+    for left in range(len(rays.seen) - 1, 2, -1):
+        which = np.flatnonzero(disputed & (used.sum(axis=0) == left + 1))
+        if len(which) == 0:
+            continue
+        part = rays.take(which)
+        used[:, which] = _without_worst(part, used[:, which], settings)
+        points[:, which] = fit(part, used[:, which], settings.steps)
+        disputed[which] = _disputed(part, points[:, which], used[:, which], settings)
+    which = np.flatnonzero(disputed)
+    if len(which):
+        part = rays.take(which)
+        used[:, which] = _best_pair(part, settings)
+        points[:, which] = fit(part, used[:, which], settings.steps)
+        still = _disputed(part, points[:, which], used[:, which], settings)
+        used[:, which[still]] = False
+    return np.where(used.any(axis=0), points, np.nan), used
 
 
-def _nearest_to_rays(projector: F64, offset: F64, weight: F64) -> F64:
-    """(3, N) the points nearest to their rays in the weighted square; NaN where rays do not meet.
+def _disputed(rays: Rays, points: F64, used: Bool, settings: TriangulateSettings) -> Bool:
+    """(N,) whether the views used contradict each other."""
+    return np.asarray(_mean_error(rays, points, used) > settings.gate_sigma)
 
-    Args:
-        projector: (V, 9, N).
-        offset: (V, 3, N).
-        weight: (V, N), zero leaves a view out.
+
+def _mean_error(rays: Rays, points: F64, used: Bool) -> F64:
+    total = np.where(used, errors(rays, points), 0.0).sum(axis=0)
+    return np.asarray(total / np.maximum(used.sum(axis=0), 1))
+
+
+def _without_worst(rays: Rays, used: Bool, settings: TriangulateSettings) -> Bool:
+    """(V, N) the views used but one: the one without which the others agree best."""
+    views, count = used.shape
+    # One copy of the points for each view left out, side by side.
+    repeated = rays.take(np.tile(np.arange(count), views))
+    masks = used[:, None] & ~np.eye(views, dtype=np.bool_)[:, :, None]  # (V, out, N)
+    mask = masks.reshape(views, views * count)
+    error = _mean_error(repeated, fit(repeated, mask, settings.steps), mask)
+    error = np.where(used, error.reshape(views, count), np.inf)  # leaving out an unused one: no
+    return np.asarray(masks[:, error.argmin(axis=0), np.arange(count)])
+
+
+def _best_pair(rays: Rays, settings: TriangulateSettings) -> Bool:
+    """(V, N) the views within the gate of the point that the best pair of views proposes.
+
+    The cost of a proposal is each view's squared error, cut off at the gate, weighted by score.
     """
-    normal = np.einsum("vn,vin->in", weight, projector).reshape(3, 3, -1)
-    return _solve3(normal, np.einsum("vn,vin->in", weight, offset))
-
-
-def _linearise(
-    views: _Views, points: F64, settings: TriangulateSettings
-) -> tuple[F64, F64, F64, F64]:
-    """Residuals of the points in all views and how they change with the points.
-
-    Returns:
-        residual (2, V, N) undistorted pixels, jacobian (2, V, 3, N) pixels per metre,
-        variance (V, N) px^2 per axis, depth (V, N) metres; NaN points give NaN.
-    """
-    cam = views.R @ points + views.t  # (V, 3, N)
-    depth = cam[:, 2]
-    inverse = 1.0 / np.where(np.abs(depth) < 1e-9, 1e-9, depth)
-    x, y = cam[:, 0] * inverse, cam[:, 1] * inverse
-    residual = np.stack([x, y])
-    residual -= views.norm
-    residual *= views.scale
-    per_m = views.scale * inverse  # (V, N) pixels per metre at that depth
-    R = views.R[:, :, :, None]  # (V, 3, 3, 1)
-    jacobian = np.stack([R[:, 0] - x[:, None] * R[:, 2], R[:, 1] - y[:, None] * R[:, 2]])
-    jacobian *= per_m[:, None]
-    variance = settings.noise_px**2 + (settings.noise_m * per_m) ** 2 + views.calibration_px**2
-    return residual, jacobian, variance, depth
-
-
-def _normal(residual: F64, jacobian: F64, weight: F64) -> tuple[F64, F64]:
-    """(3, 3, N) weighted normal matrices and (3, N) gradients."""
-    weighted = jacobian * weight[:, None]
-    normal = np.einsum("avin,avjn->ijn", weighted, jacobian)
-    return normal, np.einsum("avin,avn->in", weighted, residual)
-
-
-def _inverse3(matrix: F64) -> F64:
-    """(3, 3, N) inverses of symmetric matrices by cofactors; NaN where singular."""
-    (a, b, c), (_, d, e), (_, _, f) = matrix
-    A, B, C = d * f - e * e, c * e - b * f, b * e - c * d
-    determinant = a * A + b * B + c * C
-    # Relative to the diagonal's product, so that metres and pixels need no other threshold.
-    singular = ~(determinant > 1e-9 * a * d * f)
-    scale = 1.0 / np.where(singular, np.nan, determinant)
-    D, E, F = a * f - c * c, b * c - a * e, a * d - b * b
-    return np.array([[A, B, C], [B, D, E], [C, E, F]]) * scale
-
-
-def _solve3(matrix: F64, vector: F64) -> F64:
-    return np.asarray(np.einsum("ijn,jn->in", _inverse3(matrix), vector))
-
-
-def _errors(views: _Views, points: F64, settings: TriangulateSettings) -> F64:
-    """(V, N) distance of each view's pixel from the point, in sigmas; inf behind or without."""
-    cam = views.R @ points + views.t
-    depth = cam[:, 2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inverse = 1.0 / depth
-        off = ((cam[:, 0] * inverse - views.norm[0]) ** 2) + (
-            (cam[:, 1] * inverse - views.norm[1]) ** 2
-        )
-        variance = (
-            settings.noise_px**2
-            + (settings.noise_m * views.scale * inverse) ** 2
-            + views.calibration_px**2
-        )
-        error = views.scale * np.sqrt(off / variance)
-    return np.where(depth > MIN_DEPTH_M, error, np.inf)  # NaN depth gives inf
-
-
-def _consensus(views: _Views, settings: TriangulateSettings) -> tuple[F64, Bool]:
-    """Points on which the most views agree, and the views that do.
-
-    Every pair of views proposes a point; the cost of a proposal is each view's squared error, cut
-    off at the gate, weighted by score. Pairs grow with the square of the views and only disputed
-    points come here.
-    """
-    views_count, points_count = views.seen.shape
-    first, second = np.triu_indices(views_count, 1)
-    pairs = np.zeros((len(first), views_count))
-    pairs[np.arange(len(first)), first] = pairs[np.arange(len(first)), second] = 1.0
-    projector, offset = _ray_terms(views)
-    seen = views.seen.astype(np.float64)
-    normal = np.tensordot(pairs, projector * seen[:, None], axes=1)  # (K, 9, N)
-    vector = np.tensordot(pairs, offset * seen[:, None], axes=1)  # (K, 3, N)
-    both = views.seen[first] & views.seen[second]  # (K, N)
-    normal = np.where(both[:, None], normal, np.nan)
-    proposals = _solve3(
-        normal.transpose(1, 0, 2).reshape(3, 3, -1), vector.transpose(1, 0, 2).reshape(3, -1)
-    )  # (3, K * N)
-    repeated = _take(views, np.tile(np.arange(points_count), len(first)))
-    error = _errors(repeated, proposals, settings)  # (V, K * N)
+    views, count = rays.seen.shape
+    first, second = np.triu_indices(views, 1)
+    pairs = np.zeros((views, len(first)), dtype=np.bool_)
+    pairs[first, np.arange(len(first))] = pairs[second, np.arange(len(first))] = True
+    both = rays.seen[first] & rays.seen[second]  # (K, N)
+    repeated = rays.take(np.tile(np.arange(count), len(first)))
+    mask = np.repeat(pairs, count, axis=1) & both.reshape(-1)  # (V, K * N)
+    proposals = nearest(*quadratics(repeated), repeated.weight * mask)
+    error = errors(repeated, proposals)
     cost = (np.minimum(error, settings.gate_sigma) ** 2 * repeated.weight).sum(axis=0)
-    cost = np.where(both, cost.reshape(len(first), points_count), np.inf)
-    best = cost.argmin(axis=0) * points_count + np.arange(points_count)
-    used = (error[:, best] <= settings.gate_sigma) & views.seen
-    return _solve(views, used & (used.sum(axis=0) >= 2), settings), used
+    cost = np.where(both, cost.reshape(len(first), count), np.inf)
+    best = cost.argmin(axis=0) * count + np.arange(count)
+    used = (error[:, best] <= settings.gate_sigma) & rays.seen
+    return np.asarray(used & (used.sum(axis=0) >= 2))
 
 
 def _sigmas(
-    views: _Views,
-    points: F64,
-    used: Bool,
-    settings: TriangulateSettings,
-    groups: NDArray[np.int64] | None,
+    rays: Rays, points: F64, used: Bool, prior_dof: float, groups: NDArray[np.int64] | None
 ) -> F64:
-    """(N,) one standard deviation per axis, the noise scale corrected from the residuals."""
-    residual, jacobian, variance, _ = _linearise(views, points, settings)
-    weight = np.where(used, views.weight / variance, 0.0)
-    normal, _ = _normal(residual, jacobian, weight)
-    inverse = _inverse3(normal)
+    """(N,) metres, one standard deviation per axis; NaN without a point.
+
+    The covariance of the weighted fit, times what its group's residuals are over their degrees of
+    freedom (two per view, less three per point), drawn towards 1 by `prior_dof` imaginary ones.
+    """
+    residual, jacobian = linearise(rays, points)
+    weight = np.where(used, rays.weight, 0.0)
+    normal = np.einsum("avin,avjn->ijn", jacobian * weight[:, None], jacobian)
+    inverse = inverse3(normal)
     sigma = np.sqrt((inverse[0, 0] + inverse[1, 1] + inverse[2, 2]) / 3)
-    size = np.where(used, views.weight * (residual**2).sum(axis=0) / variance, 0.0)
-    chi2 = size.sum(axis=0)  # (N,)
+    size = np.where(used, rays.weight * (residual**2).sum(axis=0), 0.0)
     freedom = np.where(used.any(axis=0), 2.0 * used.sum(axis=0) - 3.0, 0.0)
-    known = np.isfinite(chi2)
-    index = np.zeros(len(chi2), dtype=np.int64) if groups is None else groups
-    chi2_sum = np.bincount(index, np.where(known, chi2, 0.0))
-    freedom_sum = np.bincount(index, np.where(known, freedom, 0.0))
-    factor = (settings.prior_dof + chi2_sum) / (settings.prior_dof + freedom_sum)
+    index = np.zeros(used.shape[1], dtype=np.int64) if groups is None else groups
+    chi2 = np.bincount(index, np.nan_to_num(size.sum(axis=0)))
+    factor = (prior_dof + chi2) / (prior_dof + np.bincount(index, freedom))
     return np.asarray(sigma * np.sqrt(factor[index]))
 
 
 def _reprojection(cameras: Sequence[Camera], points: F64, joints_px: F64, used: Bool) -> F64:
     """(N,) RMS distance in distorted pixels over the views used; NaN where none."""
-    squares = np.zeros(used.shape)
-    for view, camera in enumerate(cameras):
-        off = project(camera, points) - joints_px[view]
-        squares[view] = (off**2).sum(axis=1)
+    off = np.stack([project(camera, points) for camera in cameras]) - joints_px  # (V, N, 2)
     count = used.sum(axis=0)
-    total = np.where(used, squares, 0.0).sum(axis=0)
+    total = np.where(used, (off**2).sum(axis=2), 0.0).sum(axis=0)
     return np.asarray(np.sqrt(total / np.where(count > 0, count, np.nan)))

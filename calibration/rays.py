@@ -1,0 +1,184 @@
+"""The same points in several views, undistorted, and the points that fit them best.
+
+Errors are in sigmas: the distance in the picture over what a pixel of that view is worth. All
+points go through together, as the last axis, so that arithmetic runs along them. Which views make
+a point is a mask (V, N): the same code serves all points with all views and a few with some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .camera import F64, Camera
+
+__all__ = ["Rays", "errors", "fit", "gather", "inverse3", "linearise", "nearest", "quadratics"]
+
+Bool = NDArray[np.bool_]
+
+MIN_DEPTH_M = 0.05  # nearer than this to a camera, or behind it, nothing is seen
+MIN_WEIGHT = 0.05  # a joint that was found counts at least this much, so no weight is zero
+HUBER_SIGMA = 2.0  # detectors have heavier tails than a Gaussian: beyond this, weight falls as 1/e
+SINGULAR = 1e-9  # determinant over the diagonal's product; rays 0.1 degrees apart give 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Rays:
+    """N points in V views."""
+
+    R: F64  # (V, 3, 3) of cam_from_world
+    t: F64  # (V, 3, 1) metres
+    norm: F64  # (2, V, N) undistorted at z = 1, zero where unseen
+    scale: F64  # (V, N) sigmas per unit of norm
+    seen: Bool  # (V, N)
+    weight: F64  # (V, N) score, zero where unseen
+
+    def take(self, which: NDArray[np.intp]) -> Rays:
+        """These points only, in this order."""
+        return Rays(
+            self.R,
+            self.t,
+            self.norm[:, :, which],
+            self.scale[:, which],
+            self.seen[:, which],
+            self.weight[:, which],
+        )
+
+
+def gather(
+    cameras: Sequence[Camera], norm: F64, scores: F64, *, noise: float, min_score: float
+) -> Rays:
+    """What all views say.
+
+    Args:
+        cameras: V cameras.
+        norm: (V, N, 2) undistorted at z = 1, NaN unseen.
+        scores: (V, N) in [0, 1].
+        noise: of a pixel, one sigma per axis, as a share of the picture's longer side.
+        min_score: below, a point counts as unseen.
+    """
+    # NaN scores compare as unseen.
+    seen = np.isfinite(norm[:, :, 0]) & np.isfinite(norm[:, :, 1]) & (scores >= min_score)
+    poses = np.stack([camera.cam_from_world for camera in cameras])
+    flat = np.where(seen, norm.transpose(2, 0, 1), 0.0)  # (2, V, N)
+    focal = np.sqrt([[camera.K[0, 0] * camera.K[1, 1]] for camera in cameras])  # (V, 1)
+    own = np.array([[_calibration_px(camera)] for camera in cameras])
+    longer = np.array([[max(camera.size_px)] for camera in cameras])
+    scale = np.repeat(focal / np.hypot(noise * longer, own), norm.shape[1], axis=1)
+    fish = np.array([[camera.model == "fisheye"] for camera in cameras])
+    if fish.any():
+        # A fisheye's pixels per unit of norm shrink towards the rim, between cos(theta) squared
+        # along the radius and theta / tan(theta) across it; cos(theta) lies between.
+        scale = np.where(fish, scale / np.sqrt(1 + (flat**2).sum(axis=0)), scale)
+    weight = np.where(seen, np.clip(scores, MIN_WEIGHT, 1.0), 0.0)
+    return Rays(poses[:, :3, :3], poses[:, :3, 3:], flat, scale, seen, weight)
+
+
+def fit(rays: Rays, used: Bool, steps: int) -> F64:
+    """(3, N) points from the views in `used`: linear start, then Gauss-Newton on the picture.
+
+    NaN where the rays do not meet in a point: none, one, or near parallel ones.
+    """
+    weight = rays.weight * used
+    points = nearest(*quadratics(rays), weight)
+    for _ in range(steps):
+        residual, jacobian = linearise(rays, points)
+        size = np.sqrt((residual**2).sum(axis=0))  # (V, N)
+        robust = weight * (HUBER_SIGMA / np.maximum(size, HUBER_SIGMA))
+        weighted = jacobian * robust[:, None]
+        normal = np.einsum("avin,avjn->ijn", weighted, jacobian)
+        points = points - _solve3(normal, np.einsum("avin,avn->in", weighted, residual))
+    return points
+
+
+def quadratics(rays: Rays) -> tuple[F64, F64]:
+    """What makes "distance to this ray" a quadratic form in the point.
+
+    With d the ray's direction and c the centre: `|(I - d d^T)(x - c)|^2`.
+
+    Returns:
+        (V, 9, N) the projectors I - d d^T, (V, 3, N) the projected centres.
+    """
+    views, points = rays.seen.shape
+    cam = np.concatenate([rays.norm, np.ones((1, views, points))]).transpose(1, 0, 2)  # (V, 3, N)
+    cam = cam / np.sqrt((cam**2).sum(axis=1, keepdims=True))
+    world_from_cam = rays.R.transpose(0, 2, 1)
+    ray = world_from_cam @ cam  # (V, 3, N)
+    center = -world_from_cam @ rays.t  # (V, 3, 1)
+    projector = -ray[:, :, None] * ray[:, None]  # (V, 3, 3, N)
+    for axis in range(3):
+        projector[:, axis, axis] += 1.0
+    offset = center - ray * (ray * center).sum(axis=1, keepdims=True)  # (V, 3, N)
+    return projector.reshape(views, 9, points), offset
+
+
+def nearest(projector: F64, offset: F64, weight: F64) -> F64:
+    """(3, N) the points nearest to their rays in the weighted square, NaN where there is none.
+
+    Args:
+        projector: (V, 9, N) from `quadratics`.
+        offset: (V, 3, N) from `quadratics`.
+        weight: (V, N), zero leaves a view out.
+    """
+    normal = np.einsum("vn,vin->in", weight, projector).reshape(3, 3, -1)
+    return _solve3(normal, np.einsum("vn,vin->in", weight, offset))
+
+
+def linearise(rays: Rays, points: F64) -> tuple[F64, F64]:
+    """Residuals of points in all views, and how they change with the points.
+
+    Args:
+        rays: the views.
+        points: (3, N) metres, NaN gives NaN.
+
+    Returns:
+        residual (2, V, N) sigmas, jacobian (2, V, 3, N) sigmas per metre.
+    """
+    cam = rays.R @ points + rays.t  # (V, 3, N)
+    inverse = 1.0 / np.where(np.abs(cam[:, 2]) < MIN_DEPTH_M, MIN_DEPTH_M, cam[:, 2])
+    seen_norm = np.stack([cam[:, 0] * inverse, cam[:, 1] * inverse])  # (2, V, N)
+    R = rays.R[:, :, :, None]  # (V, 3, 3, 1)
+    jacobian = np.stack([R[:, axis] - seen_norm[axis][:, None] * R[:, 2] for axis in (0, 1)])
+    jacobian *= (rays.scale * inverse)[:, None]
+    return (seen_norm - rays.norm) * rays.scale, jacobian
+
+
+def errors(rays: Rays, points: F64) -> F64:
+    """(V, N) sigmas between each view's pixel and the point (3, N); inf behind or without one."""
+    cam = rays.R @ points + rays.t  # (V, 3, N)
+    depth = cam[:, 2]
+    front = depth > MIN_DEPTH_M  # False for NaN
+    inverse = 1.0 / np.where(front, depth, 1.0)
+    x, y = cam[:, 0] * inverse - rays.norm[0], cam[:, 1] * inverse - rays.norm[1]
+    return np.where(front, rays.scale * np.sqrt(x * x + y * y), np.inf)
+
+
+def inverse3(matrix: F64) -> F64:
+    """(3, 3, N) inverses of symmetric matrices by cofactors; NaN where singular."""
+    (a, b, c), (_, d, e), (_, _, f) = matrix
+    A, B, C = d * f - e * e, c * e - b * f, b * e - c * d
+    determinant = a * A + b * B + c * C
+    # Relative to the diagonal's product, so that metres and sigmas need no other threshold.
+    singular = ~(determinant > SINGULAR * a * d * f)
+    scale = 1.0 / np.where(singular, np.nan, determinant)
+    D, E, F = a * f - c * c, b * c - a * e, a * d - b * b
+    return np.array([[A, B, C], [B, D, E], [C, E, F]]) * scale
+
+
+def _solve3(matrix: F64, vector: F64) -> F64:
+    return np.asarray(np.einsum("ijn,jn->in", inverse3(matrix), vector))
+
+
+def _calibration_px(camera: Camera) -> float:
+    """What the calibration is unsure of, in pixels half way between centre and corner."""
+    if camera.sigma is None:
+        return 0.0
+    focal = float(np.sqrt(camera.K[0, 0] * camera.K[1, 1]))
+    off_axis = 0.25 * float(np.hypot(*camera.size_px)) / focal
+    sigma = camera.sigma
+    return float(
+        np.hypot(np.hypot(sigma.focal_px * off_axis, sigma.center_px), focal * sigma.rotation_rad)
+    )
