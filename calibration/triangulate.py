@@ -37,7 +37,7 @@ class TriangulateSettings:
     # fixed size, so their error in pixels goes with it. 0.0035 is 6.7 px of 1920, what
     # OpenPose reaches on a person of half the picture's height. Corrected from the residuals.
     noise: float = 0.0035
-    min_score: float = 0.2  # below, a joint counts as unseen
+    min_score: float = 0.1  # below, a joint counts as unseen
     gate_sigma: float = 2.2  # mean error of a point's views, in sigmas, beyond which they disagree
     max_sigma_m: float = 0.15  # a point known less well than this is rejected
     prior_dof: float = 10.0  # how many residuals it takes to believe them over `noise`

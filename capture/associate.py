@@ -41,7 +41,7 @@ class AssociateSettings:
     noise_px: float = 4.0  # of a joint in the image, one sigma per axis
     noise_m: float = 0.03  # of a joint on the body, and of the calibration, one sigma
     spread_m: float = 1.0  # how far apart the rays of two different people typically pass
-    min_score: float = 0.2  # joints below do not vote
+    min_score: float = 0.1  # joints below do not vote
     min_joints: int = 3  # fewer joints in common say nothing
 
 
