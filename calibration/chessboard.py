@@ -38,7 +38,7 @@ def find_corners(gray: Gray, inner_corners: tuple[int, int], effort: Effort) -> 
     """(N, 2) corners row by row from the canonical end, or None.
 
     The order is the same for every camera: on the printed side, a quarter turn clockwise takes the
-    columns' direction to the rows', and the first square is dark (if the counts tell the ends apart).
+    columns' direction to the rows', and the first square is dark (if the counts tell the ends).
 
     Args:
         gray: (H, W) full-resolution picture.
