@@ -1,0 +1,56 @@
+# The service and the worker in one image: CPU by default, with a GPU by `--build-arg EXTRAS=gpu`.
+#
+#   docker build -t quadglass .
+#   docker run --rm -p 127.0.0.1:8000:8000 -e QUADGLASS_HTTP_OPEN_LISTEN=true quadglass
+#
+# No network is needed at run time: the weights are in the image.
+
+FROM debian:bookworm-slim AS base
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates python3 \
+ && apt-get clean && rm -rf /var/lib/apt/lists/*
+
+FROM base AS build
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends python3-venv \
+ && apt-get clean && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+# Dependencies before code, so that a change of code does not install them again.
+COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY deploy/setup.sh deploy/constraints.txt deploy/
+RUN for folder in service capture calibration models kernels; do \
+      mkdir "$folder" && touch "$folder/__init__.py"; done
+ARG EXTRAS=cpu
+RUN bash deploy/setup.sh "$EXTRAS"
+# What only installing and other people's tests need stays behind.
+RUN .venv/bin/python -m pip uninstall -qq -y hatchling editables pathspec trove-classifiers tomlkit \
+ && cd .venv/lib/python3*/site-packages \
+ && rm -rf pip pip-* setuptools setuptools-* pkg_resources _distutils_hack distutils-precedence.pth \
+ && find . -type d -name tests -prune -exec rm -rf {} +
+COPY service service
+COPY capture capture
+COPY calibration calibration
+COPY models models
+COPY kernels kernels
+# The root is read-only in compose, so bytecode is made here or at every start.
+RUN .venv/bin/python -m compileall -q service capture calibration models kernels
+
+FROM base
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin quadglass \
+ && install -d -o quadglass -g quadglass /data
+COPY --from=build /app /app
+ENV PATH=/app/.venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    QUADGLASS_DATA_DIR=/data
+WORKDIR /data
+USER quadglass
+VOLUME /data
+EXPOSE 8000
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
+  CMD ["quadglass", "doctor", "--ready", "http://127.0.0.1:8000"]
+ENTRYPOINT ["quadglass"]
+# Only 0.0.0.0 can be reached from outside a container, and there the service wants API keys. Where
+# the published port keeps strangers out, as in docker-compose.yml, QUADGLASS_HTTP_OPEN_LISTEN=true
+# says so.
+CMD ["serve", "--host", "0.0.0.0", "--port", "8000"]
