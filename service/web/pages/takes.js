@@ -1,0 +1,48 @@
+// All takes.
+
+import { path, read } from "../api.js";
+import { h, put } from "../dom.js";
+import { clock, moment, plural } from "../format.js";
+import { empty, waiting } from "../parts.js";
+
+/** The list of takes, newest first. */
+export async function showTakes(root, _names, signal) {
+  waiting(root);
+  const { captures } = await read(path.captures(), { signal });
+  const heading = h("header", { class: "head" }, h("h1", {}, "Takes"));
+  if (captures.length === 0) {
+    put(
+      root,
+      heading,
+      empty(
+        "No take yet",
+        "A take begins when frames are posted with the name of a capture, or on the command line:",
+        h("pre", {}, h("code", {}, "quadglass capture --rig rig.yaml cam0=a.mp4 cam1=b.mp4 -o take/")),
+        h("p", {}, h("a", { href: "/docs" }, "How to post frames")),
+      ),
+    );
+    return;
+  }
+  put(root, heading, h("ul", { class: "cards" }, captures.map(card)));
+}
+
+function card(capture) {
+  const name = capture.capture ?? capture.name;
+  const count = capture.frames ?? 0;
+  return h(
+    "li",
+    {},
+    h(
+      "a",
+      { class: "card link", href: `#/takes/${encodeURIComponent(name)}` },
+      h("h2", {}, name),
+      h("p", { class: "muted" }, `${plural(count, "frame")} · rig ${capture.rig}`),
+      h(
+        "p",
+        { class: "row" },
+        h("span", {}, moment(capture.created)),
+        capture.seconds ? h("span", {}, clock(capture.seconds)) : null,
+      ),
+    ),
+  );
+}
