@@ -1,1 +1,1 @@
-"""The training loop and what feeds it; the only part of the product besides the network that needs PyTorch."""
+"""The training loop and what feeds it: with the network itself, all that needs PyTorch."""

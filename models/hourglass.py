@@ -1,0 +1,281 @@
+"""Stacked hourglasses that find joints and tag them with the person they belong to.
+
+One network, two ways into it:
+
+- *published*: a stem that quarters the picture, then S hourglasses, each predicting heatmaps and
+  tag maps that are mixed back into the features for the next one (Newell, Yang, Deng, "Stacked
+  Hourglass Networks", 2016; Newell, Huang, Deng, "Associative Embedding", 2017).
+- *pretrained path*: MoveNet's encoder and decoder is the first pass; its own joint heatmaps are
+  the first supervised output and every hourglass above adds a correction to their logits.
+
+Needs PyTorch; the serving path runs the exported file instead.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from .blocks import ActivationName, Attention, BlockName, Conv, block, grid
+from .movenet import HEAD_CHANNELS, LIGHTNING, MULTIPOSE, TRUNK_CHANNELS, MoveNetTrunk, TrunkMaps
+
+__all__ = [
+    "FIELD_CELLS",
+    "Hourglass",
+    "HourglassConfig",
+    "PoseMaps",
+    "StackMaps",
+    "StackedHourglass",
+    "published",
+    "quadglass_m",
+    "quadglass_s",
+    "small",
+]
+
+FrontName: TypeAlias = Literal["paper", "light", "movenet-lightning", "movenet-multipose"]
+
+# The centre field is predicted in units of eight cells: targets then stay near one.
+FIELD_CELLS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class HourglassConfig:
+    """The shape of a network; saved inside its checkpoint."""
+
+    name: str
+    front: FrontName
+    stacks: int
+    width: int  # channels at the hourglass's own resolution
+    growth: int  # channels added a level down
+    depth: int  # times the map is halved
+    block: BlockName
+    features: int  # blocks between an hourglass and its outputs
+    activation: ActivationName = "relu"
+    norm: bool = True
+    attention: bool = False  # at the lowest resolution
+    center_field: bool = False  # also predict each joint's way to its person's centre
+    spare_outputs: int = 0  # channels the published network predicts and nobody reads
+    checkpointing: bool = False  # recompute each stack in the backward pass
+    joints: int = 17
+
+
+class StackMaps(NamedTuple):
+    """What one stack says, at a quarter of the input's size."""
+
+    heat: Tensor  # (B, J, h, w), in [0, 1] on the pretrained path
+    tags: Tensor  # (B, J, h, w)
+    field: Tensor | None  # (B, 3 J, h, w) x and y to the centre in FIELD_CELLS, log size
+
+
+class PoseMaps(NamedTuple):
+    """All that the network says about a batch."""
+
+    stacks: list[StackMaps]  # first to last; all are supervised, the last is decoded
+    trunk: TrunkMaps | None
+
+
+def small(stacks: int = 1) -> HourglassConfig:
+    """From scratch, 64 channels behind a light stem: for tests and small domains."""
+    return HourglassConfig("small", "light", stacks, 64, 0, 4, "bottleneck", 1, attention=True)
+
+
+def published() -> HourglassConfig:
+    """The associative-embedding network as published: 4 stacks, 256 + 128 a level, 512 px."""
+    return HourglassConfig(
+        "published-ae", "paper", 4, 256, 128, 4, "plain", 2, norm=False, spare_outputs=34
+    )
+
+
+def quadglass_s() -> HourglassConfig:
+    """Lightning's trunk and one hourglass: live capture on two cores."""
+    return _pretrained("quadglass-s", "movenet-lightning")
+
+
+def quadglass_m() -> HourglassConfig:
+    """MultiPose's trunk and one hourglass: the default for pictures and files."""
+    return _pretrained("quadglass-m", "movenet-multipose")
+
+
+def _pretrained(name: str, front: FrontName) -> HourglassConfig:
+    return HourglassConfig(
+        name, front, 1, 64, 0, 3, "bottleneck", 1, attention=True, center_field=True
+    )
+
+
+class Hourglass(nn.Module):
+    """Down, the same again at half the size, up, added to what stayed at full size."""
+
+    def __init__(self, config: HourglassConfig, depth: int, width: int) -> None:
+        super().__init__()
+        inner = width + config.growth
+        self.up = _block(config, width, width)
+        self.enter = _block(config, width, inner)
+        if depth > 1:
+            self.lower: nn.Module = Hourglass(config, depth - 1, inner)
+        else:
+            bottom = [_block(config, inner, inner)]
+            if config.attention:
+                bottom.append(Attention(inner))
+            self.lower = nn.Sequential(*bottom)
+        self.leave = _block(config, inner, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) -> the same, h and w divisible by 2 ** depth."""
+        y = self.leave(self.lower(self.enter(functional.max_pool2d(x, 2))))
+        up: Tensor = self.up(x) + functional.interpolate(y, scale_factor=2.0, mode="nearest")
+        return up
+
+
+class StackedHourglass(nn.Module):
+    """Pictures in, heatmaps and tag maps of every stack out."""
+
+    def __init__(self, config: HourglassConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, joints = config.width, config.joints
+        self.trunk: MoveNetTrunk | None = None
+        if config.front.startswith("movenet"):
+            self.trunk = MoveNetTrunk(LIGHTNING if "lightning" in config.front else MULTIPOSE)
+            inputs = TRUNK_CHANNELS + 3 * HEAD_CHANNELS + 2
+            self.first_tags = nn.Conv2d(inputs, joints, 1)
+            self.stem: nn.Module = nn.Sequential(
+                Conv(inputs + joints, width, 1, config.activation, norm=True),
+                _block(config, width, width),
+            )
+        else:
+            self.stem = _paper_stem(config) if config.front == "paper" else _light_stem(config)
+        self.stacks = nn.ModuleList(_Stack(config) for _ in range(config.stacks))
+        outputs = _output_channels(config)
+        self.merge_features = nn.ModuleList(
+            nn.Conv2d(width, width, 1) for _ in range(config.stacks - 1)
+        )
+        self.merge_outputs = nn.ModuleList(
+            nn.Conv2d(outputs, width, 1) for _ in range(config.stacks - 1)
+        )
+
+    def forward(self, x: Tensor) -> PoseMaps:
+        """(B, 3, H, W) RGB 0..255 -> maps at H / 4, W / 4; H and W are multiples of 32 or 64."""
+        trunk = self.trunk(x) if self.trunk is not None else None
+        return self.above(x, trunk)
+
+    def above(self, x: Tensor, trunk: TrunkMaps | None) -> PoseMaps:
+        """The stacks alone, for training on a trunk that is frozen.
+
+        Args:
+            x: (B, 3, H, W) RGB 0..255, not looked at if there is a trunk.
+            trunk: what the trunk said of ``x``.
+        """
+        found: list[StackMaps] = []
+        logits: Tensor | None = None
+        if trunk is not None:
+            known = torch.cat([trunk.features, trunk.hidden, grid(trunk.features)], 1)
+            logits = trunk.joint_logits
+            heat = logits.sigmoid()
+            found.append(StackMaps(heat, self.first_tags(known), None))
+            y = self.stem(torch.cat([known, heat], 1))
+        else:
+            y = self.stem(x / 255)
+        for index, stack in enumerate(self.stacks):
+            if self.config.checkpointing and torch.is_grad_enabled():
+                features, raw, logits = checkpoint(stack, y, logits, use_reentrant=False)
+            else:
+                features, raw, logits = stack(y, logits)
+            found.append(_split(self.config, raw))
+            if index + 1 < len(self.stacks):
+                y = y + self.merge_features[index](features) + self.merge_outputs[index](raw)
+        return PoseMaps(found, trunk)
+
+
+class _Stack(nn.Module):
+    """One hourglass, the blocks after it and its outputs."""
+
+    def __init__(self, config: HourglassConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.config = config
+        self.hourglass = Hourglass(config, config.depth, width)
+        self.features = nn.Sequential(
+            *(_block(config, width, width) for _ in range(config.features))
+        )
+        if config.center_field:
+            act, joints = config.activation, config.joints
+            self.heat = nn.Conv2d(width, joints, 1)
+            # Starts as no correction at all, so the trunk's heatmaps are the first guess.
+            nn.init.zeros_(self.heat.weight)
+            assert self.heat.bias is not None
+            nn.init.zeros_(self.heat.bias)
+            self.field = nn.Sequential(
+                Conv(width + 2, width, 1, act, norm=config.norm), nn.Conv2d(width, 3 * joints, 1)
+            )
+            self.tags = nn.Sequential(
+                Conv(width + 2 + 3 * joints, width, 1, act, norm=config.norm),
+                nn.Conv2d(width, joints, 1),
+            )
+        else:
+            self.outputs = nn.Conv2d(width, _output_channels(config), 1)
+
+    def forward(self, x: Tensor, logits: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Features, all outputs in one tensor, and the heatmap logits for the next stack."""
+        y = self.features(self.hourglass(x))
+        if not self.config.center_field:
+            return y, self.outputs(y), None
+        place = grid(y)
+        correction = self.heat(y)
+        logits = correction if logits is None else logits + correction
+        field = self.field(torch.cat([y, place], 1))
+        tags = self.tags(torch.cat([y, place, _centers(field, place)], 1))
+        return y, torch.cat([logits.sigmoid(), tags, field], 1), logits
+
+
+def _centers(field: Tensor, place: Tensor) -> Tensor:
+    """The field with its offsets made places in the picture, what a tag can be read from.
+
+    Args:
+        field: (B, 3 J, h, w) offsets in FIELD_CELLS and log size.
+        place: (B, 2, h, w) from ``grid``.
+
+    Returns:
+        (B, 3 J, h, w) x and y of the centre from -1 to 1, and the log size as it was.
+    """
+    joints = field.shape[1] // 3
+    x = field[:, :joints] * (FIELD_CELLS * 2 / field.shape[3]) + place[:, :1]
+    y = field[:, joints : 2 * joints] * (FIELD_CELLS * 2 / field.shape[2]) + place[:, 1:]
+    return torch.cat([x, y, field[:, 2 * joints :]], 1)
+
+
+def _split(config: HourglassConfig, raw: Tensor) -> StackMaps:
+    joints = config.joints
+    field = raw[:, 2 * joints :] if config.center_field else None
+    return StackMaps(raw[:, :joints], raw[:, joints : 2 * joints], field)
+
+
+def _output_channels(config: HourglassConfig) -> int:
+    return config.joints * (5 if config.center_field else 2) + config.spare_outputs
+
+
+def _block(config: HourglassConfig, inputs: int, outputs: int) -> nn.Module:
+    return block(config.block, inputs, outputs, config.activation, norm=config.norm)
+
+
+def _paper_stem(config: HourglassConfig) -> nn.Module:
+    """The published way to a quarter of the size; costs more than a whole small network."""
+    act, norm, width = config.activation, config.norm, config.width
+    return nn.Sequential(
+        Conv(3, 64, 7, act, norm=norm, stride=2),
+        Conv(64, 128, 3, act, norm=norm),
+        nn.MaxPool2d(2),
+        Conv(128, 128, 3, act, norm=norm),
+        Conv(128, width, 3, act, norm=norm),
+    )
+
+
+def _light_stem(config: HourglassConfig) -> nn.Module:
+    act, norm, width = config.activation, config.norm, config.width
+    return nn.Sequential(
+        Conv(3, width // 2, 3, act, norm=norm, stride=2),
+        Conv(width // 2, width, 3, act, norm=norm, stride=2),
+        _block(config, width, width),
+    )

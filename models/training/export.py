@@ -1,0 +1,117 @@
+"""A checkpoint becomes the file that serving runs, and is compared with it."""
+
+import hashlib
+import json
+import warnings
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+
+from models.hourglass import StackedHourglass
+from models.skeleton import COCO17
+from models.weights import FORMAT, open_weights
+
+from .checkpoint import load_network
+from .peaks import OUTPUT_NAMES, PeakSettings, PoseGraph, gather
+
+__all__ = ["ExportReport", "ExportSettings", "export", "write_onnx"]
+
+_OPSET = 17
+# Two float32 implementations of a 60-layer network, sigmoids at the end: 1e-5 was seen.
+PARITY = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSettings:
+    """What to export, for what size."""
+
+    checkpoint: Path
+    output: Path  # .onnx; a .sha256 is written beside it
+    input_side: int = 384
+    peaks: PeakSettings = field(default_factory=PeakSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What came out."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    score_error: float  # largest difference of a peak's score between PyTorch and ONNX Runtime
+
+
+def export(settings: ExportSettings) -> ExportReport:
+    """Write the ONNX file of a checkpoint's averaged weights and prove that it says the same.
+
+    Raises:
+        CheckpointMismatch: the checkpoint is not one of ours.
+    """
+    network = load_network(settings.checkpoint)
+    digest = hashlib.sha256(settings.checkpoint.read_bytes()).hexdigest()
+    write_onnx(network, settings.output, settings.input_side, settings.peaks, digest)
+    error = _score_error(network, settings)
+    assert error <= PARITY, f"export differs by {error:.2e} from the network, allowed {PARITY}"
+    content = settings.output.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    line = f"{sha256}  {settings.output.name}\n"
+    settings.output.with_suffix(".sha256").write_text(line, encoding="ascii")
+    return ExportReport(settings.output, sha256, len(content), error)
+
+
+def write_onnx(
+    network: StackedHourglass, path: Path, input_side: int, peaks: PeakSettings, digest: str
+) -> None:
+    """The network with its peaks as an ONNX file that takes any batch and any 32 n size.
+
+    Args:
+        network: any of ours.
+        path: to write.
+        input_side: px, what serving should make the longer side of a picture.
+        peaks: how many leave the graph.
+        digest: sha256 of the checkpoint, for the metadata.
+    """
+    # The exporter restores the wrapper's mode afterwards, so it must be in eval mode itself.
+    graph = PoseGraph(network, peaks).eval()
+    example = torch.zeros((2, 96, 64, 3), dtype=torch.uint8)
+    axes = {"images": {0: "batch", 1: "height", 2: "width"}}
+    axes |= {name: {0: "batch"} for name in OUTPUT_NAMES}
+    with warnings.catch_warnings():
+        # It warns of its own age and of the shapes we read on purpose.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph,
+            (example,),
+            str(path),
+            input_names=["images"],
+            output_names=list(OUTPUT_NAMES),
+            dynamic_axes=axes,
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+    model = onnx.load(str(path))
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(asdict(network.config)),
+        "skeleton": COCO17.name,
+        "input_side": str(input_side),
+        "checkpoint_sha256": digest,
+    }
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, str(path))
+
+
+def _score_error(network: StackedHourglass, settings: ExportSettings) -> float:
+    """Largest difference of the sorted scores on blobs of noise, at a size not traced with."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 255, (1, 10, 8, 3), dtype=np.uint8)
+    images = coarse.repeat(16, 1).repeat(16, 2)  # (1, 160, 128, 3)
+    with torch.no_grad():
+        rgb = torch.from_numpy(images).flip(3).permute(0, 3, 1, 2).float()
+        expected = gather(network(rgb), settings.peaks)[1].numpy()
+    _, session = open_weights(settings.output, threads=1, providers=["CPUExecutionProvider"])
+    found = np.asarray(session.run(["scores"], {"images": images})[0])
+    return float(np.abs(found - expected).max())

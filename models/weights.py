@@ -1,0 +1,102 @@
+"""Where the packaged weights are, and proof that a file is what it says."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime
+
+from .errors import WeightsDamaged, WeightsMissing
+
+__all__ = ["DEFAULT_NAME", "FORMAT", "WeightsInfo", "default_weights", "open_weights"]
+
+DEFAULT_NAME = "quadglass-m"
+FORMAT = "quadglass-weights/1"
+_FOLDER = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsInfo:
+    """A weights file and what is written in it."""
+
+    path: Path
+    sha256: str  # of the whole file
+    name: str
+    skeleton: str
+    input_side: int  # px, the longer side it was made for
+    config: str  # JSON of the network's configuration
+    checkpoint_sha256: str  # of the training checkpoint it was exported from
+
+
+def default_weights(name: str = DEFAULT_NAME) -> Path:
+    """The packaged file of a network, its content checked.
+
+    Args:
+        name: without suffix.
+
+    Raises:
+        WeightsMissing: no such file in the package.
+        WeightsDamaged: its content is not what was packaged.
+    """
+    path = _FOLDER / f"{name}.onnx"
+    if not path.is_file():
+        packaged = ", ".join(sorted(file.stem for file in _FOLDER.glob("*.onnx"))) or "none"
+        raise WeightsMissing(
+            f"no packaged weights {name!r} (there are: {packaged}); "
+            "name one of them or give the path of a file"
+        )
+    expected = path.with_suffix(".sha256").read_text(encoding="ascii").split()[0]
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != expected:
+        raise WeightsDamaged(
+            f"{path} has sha256 {found[:12]}…, packaged was {expected[:12]}…; install again"
+        )
+    return path
+
+
+def open_weights(
+    path: Path, *, threads: int, providers: Sequence[str]
+) -> tuple[WeightsInfo, onnxruntime.InferenceSession]:
+    """A session on a weights file, with what the file's metadata says.
+
+    Args:
+        path: an ONNX file exported by ``models.training.export``.
+        threads: of the session.
+        providers: ONNX Runtime's, in order of preference.
+
+    Raises:
+        WeightsMissing: no such file.
+        WeightsDamaged: it cannot be read or is not one of ours.
+    """
+    if not path.is_file():
+        raise WeightsMissing(f"no weights at {path}; check the path in the settings")
+    content = path.read_bytes()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=list(providers))
+    # ONNX Runtime raises a family of classes of its own for a bad file, none of them exported.
+    except Exception as error:
+        raise WeightsDamaged(
+            f"{path} is not a readable ONNX file ({type(error).__name__}); export it again"
+        ) from error
+    metadata = session.get_modelmeta().custom_metadata_map
+    if metadata.get("format") != FORMAT:
+        raise WeightsDamaged(
+            f"{path} is not a network of ours (format {metadata.get('format')!r}, "
+            f"need {FORMAT!r}); export it with `quadglass export`"
+        )
+    info = WeightsInfo(
+        path=path,
+        sha256=hashlib.sha256(content).hexdigest(),
+        name=str(json.loads(metadata["config"])["name"]),
+        skeleton=metadata["skeleton"],
+        input_side=int(metadata["input_side"]),
+        config=metadata["config"],
+        checkpoint_sha256=metadata["checkpoint_sha256"],
+    )
+    return info, session
