@@ -1,6 +1,6 @@
 """Fused operations of the hot path, each one file beside its plain reference.
 
-``attention`` is loaded when first asked for, so that importing this
+``attention`` and ``varlen_attention`` are loaded when first asked for, so that importing this
 package, or what serving on a CPU needs of it, imports neither PyTorch nor Triton.
 """
 
@@ -13,11 +13,12 @@ from .backends import backend
 
 if TYPE_CHECKING:
     from .attention import attention
+    from .varlen import varlen_attention
 
-__all__ = ["attention", "backend"]
+__all__ = ["attention", "backend", "varlen_attention"]
 
 # Public function -> the file it lives in.
-_LAZY = {"attention": "attention"}
+_LAZY = {"attention": "attention", "varlen_attention": "varlen"}
 
 
 def __getattr__(name: str) -> object:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .backends import choose
-from .errors import BackendMissing, BadOperand
+from .errors import BadOperand
 
 __all__ = ["attention", "reference"]
 
@@ -57,7 +57,11 @@ def attention(
     if chosen == "reference":
         return reference(q, k, v, causal=causal, scale=scale, bias=bias)
     if chosen == "triton":
-        raise BackendMissing("attention has no device code yet; use 'auto'")
+        _check_triton(q)
+        from .attention_launch import attend  # Triton is imported only where it runs
+
+        rows, cols = q.shape[2], k.shape[2]
+        return attend(q, k, v, bias=bias, max_q=rows, max_k=cols, causal=causal, scale=scale)
     return _library(q, k, v, causal, scale, bias)
 
 
@@ -91,6 +95,14 @@ def visible(queries: int, keys: int, device: torch.device) -> Tensor:
 def fits_triton(q: Tensor) -> bool:
     """Whether our device code covers the type and the head size."""
     return q.dtype in (torch.float16, torch.bfloat16, torch.float32) and 1 <= q.shape[-1] <= 128
+
+
+def _check_triton(q: Tensor) -> None:
+    if not fits_triton(q):
+        raise BadOperand(
+            f"device code takes float16, bfloat16 or float32 and heads of 1 to 128, got {q.dtype} "
+            f"and {q.shape[-1]}; cast, or use 'auto'"
+        )
 
 
 def _library(
