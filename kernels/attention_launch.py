@@ -6,7 +6,6 @@ knows decide anything here, so nothing waits for the GPU and a CUDA graph can re
 """
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,47 +17,15 @@ from .attention_gradient_triton import (
     backward_queries_kernel,
     rowsum_kernel,
 )
+from .attention_tiles import Tiles, tiles_on
 from .attention_triton import forward_kernel
 
-__all__ = ["Tiles", "attend", "tiles_for"]
+__all__ = ["attend"]
 
 NO_BIAS_GRAD, OWN_BIAS_GRAD, SHARED_BIAS_GRAD = 0, 1, 2
 # Three passes of the tensor cores give float32 products to float32's accuracy; single TF32
 # passes have 10 bits, which is over the tolerance of 1e-3 once errors add up.
 FLOAT32_PRECISION = "tf32x3"
-SHARED_A100 = 163 * 1024  # bytes that one program may have on sm_80
-
-
-@dataclass(frozen=True, slots=True)
-class Tiles:
-    """Rows of queries and of keys in a tile, and how a program is run."""
-
-    queries: int
-    keys: int
-    warps: int
-    stages: int
-
-
-def tiles_for(
-    dtype: torch.dtype, head_size: int, *, backward: bool, shared_bytes: int = SHARED_A100
-) -> Tiles:
-    """Tile sizes whose buffers fit the shared memory. Not tuned: not measured.
-
-    Args:
-        dtype: of the operands.
-        head_size: D.
-        backward: for the backward kernels, which hold more tiles at once.
-        shared_bytes: what a program may have; 227 KiB on H100, 163 on A100, 99 on consumer cards.
-    """
-    small = shared_bytes < SHARED_A100
-    if dtype == torch.float32:
-        if small and head_size > 64:
-            return Tiles(32, 16, 4, 1) if backward else Tiles(32, 16, 4, 2)
-        return Tiles(32, 32, 4, 1) if backward else Tiles(64, 32, 4, 2)
-    warps = 4 if head_size <= 64 else 8
-    if backward:
-        return Tiles(64, 32, 4, 2) if small and head_size > 64 else Tiles(64, 64, warps, 2)
-    return Tiles(64, 32, 4, 2) if small and head_size > 64 else Tiles(128, 64, warps, 3)
 
 
 def attend(
@@ -113,7 +80,7 @@ def _forward(
     if cu_q is not None:  # rows that no sequence owns
         out.zero_()
     batch, heads = _batch(q, cu_q), q.shape[1]
-    tiles = _tiles(q, backward=False)
+    tiles = tiles_on(q, backward=False)
     blocks = triton.cdiv(max_q, tiles.queries)
     if batch * heads * blocks == 0:
         return out, lse
@@ -168,7 +135,7 @@ def _backward(
         bias.shape if wants_bias and bias is not None else (0,), dtype=torch.float32
     )
     batch, heads = _batch(q, cu_q), q.shape[1]
-    tiles = _tiles(q, backward=True)
+    tiles = tiles_on(q, backward=True)
     q_blocks, k_blocks = triton.cdiv(max_q, tiles.queries), triton.cdiv(max_k, tiles.keys)
     idle = batch * heads * q_blocks * k_blocks == 0
     dq, dk, dv = (_gradient(tensor, idle or cu_q is not None) for tensor in (q, k, v))
@@ -249,13 +216,6 @@ def _differentiate(ctx: Any, grad: Tensor, _grad_lse: Tensor | None) -> tuple[Te
 
 
 _forward.register_autograd(_differentiate, setup_context=_save)
-
-
-def _tiles(q: Tensor, *, backward: bool) -> Tiles:
-    shared = SHARED_A100
-    if q.is_cuda:
-        shared = torch.cuda.get_device_properties(q.device).shared_memory_per_block_optin
-    return tiles_for(q.dtype, q.shape[-1], backward=backward, shared_bytes=shared)
 
 
 def _gradient(tensor: Tensor, cleared: bool) -> Tensor:
