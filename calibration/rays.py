@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .camera import F64, Camera
 
-__all__ = ["Rays", "errors", "fit", "gather", "inverse3", "linearise", "nearest", "quadratics"]
+__all__ = ["Bool", "Rays", "errors", "gather", "inverse3", "linearise", "nearest", "refine"]
 
 Bool = NDArray[np.bool_]
 
@@ -35,6 +35,9 @@ class Rays:
     scale: F64  # (V, N) sigmas per unit of norm
     seen: Bool  # (V, N)
     weight: F64  # (V, N) score, zero where unseen
+    # The squared distance to a ray, direction d through centre c, is |(I - d d^T)(x - c)|^2:
+    projector: F64  # (V, 9, N) I - d d^T
+    offset: F64  # (V, 3, N) (I - d d^T) c
 
     def take(self, which: NDArray[np.intp]) -> Rays:
         """These points only, in this order."""
@@ -45,6 +48,8 @@ class Rays:
             self.scale[:, which],
             self.seen[:, which],
             self.weight[:, which],
+            self.projector[:, :, which],
+            self.offset[:, :, which],
         )
 
 
@@ -74,57 +79,31 @@ def gather(
         # along the radius and theta / tan(theta) across it; cos(theta) lies between.
         scale = np.where(fish, scale / np.sqrt(1 + (flat**2).sum(axis=0)), scale)
     weight = np.where(seen, np.clip(scores, MIN_WEIGHT, 1.0), 0.0)
-    return Rays(poses[:, :3, :3], poses[:, :3, 3:], flat, scale, seen, weight)
+    R, t = poses[:, :3, :3], poses[:, :3, 3:]
+    return Rays(R, t, flat, scale, seen, weight, *_quadratics(R, t, flat))
 
 
-def fit(rays: Rays, used: Bool, steps: int) -> F64:
-    """(3, N) points from the views in `used`: linear start, then Gauss-Newton on the picture.
+def nearest(rays: Rays, used: Bool) -> F64:
+    """(3, N) the points nearest to their rays, weighted by score; linear.
 
     NaN where the rays do not meet in a point: none, one, or near parallel ones.
     """
     weight = rays.weight * used
-    points = nearest(*quadratics(rays), weight)
+    normal = np.einsum("vn,vin->in", weight, rays.projector).reshape(3, 3, -1)
+    return _solve3(normal, np.einsum("vn,vin->in", weight, rays.offset))
+
+
+def refine(rays: Rays, used: Bool, points: F64, steps: int) -> F64:
+    """(3, N) the points after Gauss-Newton steps on the error in the picture, NaN stays NaN."""
+    weight = rays.weight * used
     for _ in range(steps):
         residual, jacobian = linearise(rays, points)
-        size = np.sqrt((residual**2).sum(axis=0))  # (V, N)
+        size = np.sqrt((residual * residual).sum(axis=0))  # (V, N)
         robust = weight * (HUBER_SIGMA / np.maximum(size, HUBER_SIGMA))
         weighted = jacobian * robust[:, None]
         normal = np.einsum("avin,avjn->ijn", weighted, jacobian)
         points = points - _solve3(normal, np.einsum("avin,avn->in", weighted, residual))
     return points
-
-
-def quadratics(rays: Rays) -> tuple[F64, F64]:
-    """What makes "distance to this ray" a quadratic form in the point.
-
-    With d the ray's direction and c the centre: `|(I - d d^T)(x - c)|^2`.
-
-    Returns:
-        (V, 9, N) the projectors I - d d^T, (V, 3, N) the projected centres.
-    """
-    views, points = rays.seen.shape
-    cam = np.concatenate([rays.norm, np.ones((1, views, points))]).transpose(1, 0, 2)  # (V, 3, N)
-    cam = cam / np.sqrt((cam**2).sum(axis=1, keepdims=True))
-    world_from_cam = rays.R.transpose(0, 2, 1)
-    ray = world_from_cam @ cam  # (V, 3, N)
-    center = -world_from_cam @ rays.t  # (V, 3, 1)
-    projector = -ray[:, :, None] * ray[:, None]  # (V, 3, 3, N)
-    for axis in range(3):
-        projector[:, axis, axis] += 1.0
-    offset = center - ray * (ray * center).sum(axis=1, keepdims=True)  # (V, 3, N)
-    return projector.reshape(views, 9, points), offset
-
-
-def nearest(projector: F64, offset: F64, weight: F64) -> F64:
-    """(3, N) the points nearest to their rays in the weighted square, NaN where there is none.
-
-    Args:
-        projector: (V, 9, N) from `quadratics`.
-        offset: (V, 3, N) from `quadratics`.
-        weight: (V, N), zero leaves a view out.
-    """
-    normal = np.einsum("vn,vin->in", weight, projector).reshape(3, 3, -1)
-    return _solve3(normal, np.einsum("vn,vin->in", weight, offset))
 
 
 def linearise(rays: Rays, points: F64) -> tuple[F64, F64]:
@@ -170,6 +149,22 @@ def inverse3(matrix: F64) -> F64:
 
 def _solve3(matrix: F64, vector: F64) -> F64:
     return np.asarray(np.einsum("ijn,jn->in", inverse3(matrix), vector))
+
+
+def _quadratics(R: F64, t: F64, norm: F64) -> tuple[F64, F64]:
+    """`Rays.projector` and `Rays.offset` of directions (2, V, N) at z = 1."""
+    _, views, points = norm.shape
+    cam = np.ones((views, 3, points))
+    cam[:, 0], cam[:, 1] = norm
+    cam /= np.sqrt((norm * norm).sum(axis=0) + 1.0)[:, None]
+    world_from_cam = R.transpose(0, 2, 1)
+    ray = world_from_cam @ cam  # (V, 3, N)
+    center = -world_from_cam @ t  # (V, 3, 1)
+    projector = -ray[:, :, None] * ray[:, None]  # (V, 3, 3, N)
+    for axis in range(3):
+        projector[:, axis, axis] += 1.0
+    offset = center - ray * (ray * center).sum(axis=1, keepdims=True)
+    return projector.reshape(views, 9, points), offset
 
 
 def _calibration_px(camera: Camera) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import F64, Camera, project, undistort
-from .rays import Bool, Rays, errors, fit, gather, inverse3, linearise, nearest, quadratics
+from .rays import Bool, Rays, errors, gather, inverse3, linearise, nearest, refine
 
 __all__ = ["Reason", "TriangulateSettings", "Triangulation", "triangulate", "undistorted"]
 
@@ -99,7 +99,8 @@ def triangulate(
         norm = undistorted(cameras, joints_px)
     rays = gather(cameras, norm, scores, noise=settings.noise, min_score=settings.min_score)
     seen_by = rays.seen.sum(axis=0)  # (N,)
-    points, used = _agreeing(rays, settings)
+    points, used = _agreeing(rays, settings.gate_sigma)
+    points = refine(rays, used, points, settings.steps)
     sigma = _sigmas(rays, points, used, settings.prior_dof, groups)
     kept = used.any(axis=0) & (np.nan_to_num(sigma, nan=np.inf) <= settings.max_sigma_m)
     points, sigma, used = np.where(kept, points, np.nan), np.where(kept, sigma, np.nan), used & kept
@@ -124,74 +125,68 @@ def _nothing(views: int, count: int) -> Triangulation:
     return Triangulation(np.full((count, 3), np.nan), none, none.copy(), unused, unused, reason)
 
 
-def _agreeing(rays: Rays, settings: TriangulateSettings) -> tuple[F64, Bool]:
+def _agreeing(rays: Rays, gate: float) -> tuple[F64, Bool]:
     """Points (3, N) with the fewest views left out that make the others agree, and the mask (V, N).
 
     One view after the other is left out, each time the one without which the rest agree best; what
     is still disputed at three views is decided by pairs. The work grows with the square of the
-    number of views, and only disputed points pay it.
+    number of views, and only disputed points pay it. All of it is linear: refining a point by the
+    picture moves it by millimetres, and what is decided here is off by many sigmas.
     """
     used = rays.seen & (rays.seen.sum(axis=0) >= 2)
-    points = fit(rays, used, settings.steps)
-    disputed = _disputed(rays, points, used, settings)
-    for left in range(len(rays.seen) - 1, 2, -1):
-        which = np.flatnonzero(disputed & (used.sum(axis=0) == left + 1))
-        if len(which) == 0:
-            continue
-        part = rays.take(which)
-        used[:, which] = _without_worst(part, used[:, which], settings)
-        points[:, which] = fit(part, used[:, which], settings.steps)
-        disputed[which] = _disputed(part, points[:, which], used[:, which], settings)
+    points = nearest(rays, used)
+    disputed = _mean_error(rays, points, used) > gate
+    for more in range(len(rays.seen), 3, -1):
+        which = np.flatnonzero(disputed & (used.sum(axis=0) == more))
+        if len(which):
+            part = rays.take(which)
+            mask = used[:, which] = _without_worst(part, used[:, which])
+            points[:, which] = nearest(part, mask)
+            disputed[which] = _mean_error(part, points[:, which], mask) > gate
     which = np.flatnonzero(disputed)
     if len(which):
         part = rays.take(which)
-        used[:, which] = _best_pair(part, settings)
-        points[:, which] = fit(part, used[:, which], settings.steps)
-        still = _disputed(part, points[:, which], used[:, which], settings)
-        used[:, which[still]] = False
-    return np.where(used.any(axis=0), points, np.nan), used
-
-
-def _disputed(rays: Rays, points: F64, used: Bool, settings: TriangulateSettings) -> Bool:
-    """(N,) whether the views used contradict each other."""
-    return np.asarray(_mean_error(rays, points, used) > settings.gate_sigma)
+        mask = _best_pair(part, gate)
+        points[:, which] = nearest(part, mask)
+        used[:, which] = mask & (_mean_error(part, points[:, which], mask) <= gate)
+    return points, used
 
 
 def _mean_error(rays: Rays, points: F64, used: Bool) -> F64:
+    """(N,) sigmas, over the views used; 0 where there are none, inf where there is no point."""
     total = np.where(used, errors(rays, points), 0.0).sum(axis=0)
     return np.asarray(total / np.maximum(used.sum(axis=0), 1))
 
 
-def _without_worst(rays: Rays, used: Bool, settings: TriangulateSettings) -> Bool:
+def _without_worst(rays: Rays, used: Bool) -> Bool:
     """(V, N) the views used but one: the one without which the others agree best."""
     views, count = used.shape
     # One copy of the points for each view left out, side by side.
     repeated = rays.take(np.tile(np.arange(count), views))
     masks = used[:, None] & ~np.eye(views, dtype=np.bool_)[:, :, None]  # (V, out, N)
     mask = masks.reshape(views, views * count)
-    error = _mean_error(repeated, fit(repeated, mask, settings.steps), mask)
+    error = _mean_error(repeated, nearest(repeated, mask), mask)
     error = np.where(used, error.reshape(views, count), np.inf)  # leaving out an unused one: no
     return np.asarray(masks[:, error.argmin(axis=0), np.arange(count)])
 
 
-def _best_pair(rays: Rays, settings: TriangulateSettings) -> Bool:
+def _best_pair(rays: Rays, gate: float) -> Bool:
     """(V, N) the views within the gate of the point that the best pair of views proposes.
 
     The cost of a proposal is each view's squared error, cut off at the gate, weighted by score.
     """
     views, count = rays.seen.shape
     first, second = np.triu_indices(views, 1)
+    number = np.arange(len(first))
     pairs = np.zeros((views, len(first)), dtype=np.bool_)
-    pairs[first, np.arange(len(first))] = pairs[second, np.arange(len(first))] = True
+    pairs[first, number] = pairs[second, number] = True
     both = rays.seen[first] & rays.seen[second]  # (K, N)
     repeated = rays.take(np.tile(np.arange(count), len(first)))
-    mask = np.repeat(pairs, count, axis=1) & both.reshape(-1)  # (V, K * N)
-    proposals = nearest(*quadratics(repeated), repeated.weight * mask)
-    error = errors(repeated, proposals)
-    cost = (np.minimum(error, settings.gate_sigma) ** 2 * repeated.weight).sum(axis=0)
+    error = errors(repeated, nearest(repeated, np.repeat(pairs, count, axis=1) & both.reshape(-1)))
+    cost = (np.minimum(error, gate) ** 2 * repeated.weight).sum(axis=0)
     cost = np.where(both, cost.reshape(len(first), count), np.inf)
     best = cost.argmin(axis=0) * count + np.arange(count)
-    used = (error[:, best] <= settings.gate_sigma) & rays.seen
+    used = (error[:, best] <= gate) & rays.seen
     return np.asarray(used & (used.sum(axis=0) >= 2))
 
 

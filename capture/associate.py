@@ -197,24 +197,38 @@ def _improve(
     total: F64, labels: NDArray[np.int64], node_view: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """(S,) labels after giving each view's sightings to the other views' groups anew."""
-    count = len(labels)
+    gain = np.where(np.isfinite(total), total, 0.0)
     for _ in range(IMPROVING_ROUNDS):
-        before = labels.copy()
-        for view in np.unique(node_view):
-            mine = np.flatnonzero(node_view == view)
-            others = np.flatnonzero(node_view != view)
-            if len(others) == 0:
-                continue
-            groups, where = np.unique(labels[others], return_inverse=True)
-            member = np.zeros((len(others), len(groups)))
-            member[np.arange(len(others)), where] = 1.0
-            gain = total[np.ix_(mine, others)] @ member  # (mine, groups)
-            # Staying alone costs nothing: one private column each.
-            options = np.concatenate([gain, np.zeros((len(mine), len(mine)))], axis=1)
-            rows, columns = linear_sum_assignment(options, maximize=True)
-            for row, column in zip(rows, columns, strict=True):
-                alone = column >= len(groups)
-                labels[mine[row]] = count + mine[row] if alone else groups[column]
-        if (labels == before).all():
+        groups, where = np.unique(labels, return_inverse=True)
+        if _all_content(gain, where, len(groups)):
             break
+        for view in range(int(node_view.max()) + 1):
+            labels = _reassign(gain, labels, np.flatnonzero(node_view == view))
+    return labels
+
+
+def _all_content(gain: F64, where: NDArray[np.intp], groups: int) -> bool:
+    """Whether every sighting is where it fits best, so that no view's assignment can be better."""
+    member = np.eye(groups)[where]  # (S, groups)
+    to_group = gain @ member  # (S, groups), members of one's own view counting nothing
+    own = to_group[np.arange(len(where)), where]
+    return bool((own >= np.maximum(to_group.max(axis=1), 0.0)).all())
+
+
+def _reassign(gain: F64, labels: NDArray[np.int64], mine: NDArray[np.intp]) -> NDArray[np.int64]:
+    """(S,) labels with one view's sightings `mine` given to the others' groups in the best way."""
+    others = np.setdiff1d(np.arange(len(labels)), mine, assume_unique=True)
+    if len(others) == 0 or len(mine) == 0:
+        return labels
+    groups, where = np.unique(labels[others], return_inverse=True)
+    fits = gain[np.ix_(mine, others)] @ np.eye(len(groups))[where]  # (mine, groups)
+    # Staying alone costs nothing: one private column each.
+    options = np.concatenate([fits, np.zeros((len(mine), len(mine)))], axis=1)
+    rows, columns = linear_sum_assignment(options, maximize=True)
+    alone = columns >= len(groups)
+    labels = labels.copy()
+    # Labels of those alone must be nobody else's; contraction's are indices below len(labels).
+    labels[mine[rows]] = np.where(
+        alone, len(labels) + mine[rows], np.append(groups, 0)[np.minimum(columns, len(groups))]
+    )
     return labels
