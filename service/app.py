@@ -1,0 +1,139 @@
+"""The application: an explicit list of parts, its resources in the lifespan."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from capture.track import TrackSettings
+from models.predictor import Predictor
+
+from . import problems
+from .calibration_jobs import CalibrationJobs
+from .captures import Captures
+from .config import Settings
+from .edge import Edge
+from .jobs import JobBoard
+from .keys import KeyGate
+from .limits import BodyLimit, body_limit
+from .metrics import Metrics
+from .network import load_predictor
+from .pipeline import PipelineSettings
+from .queue import MemoryQueue, Queue
+from .queue_redis import RedisQueue, RedisSource
+from .routes import calibrations, captures, docs, frames, health, images, jobs, page, rigs
+from .state import Service
+from .store import Store
+from .takes import Takes
+from .worker import Worker
+
+_DESCRIPTION = "A board in, a calibrated rig out; frames in, people in metres out."
+_DRAIN_S = 10.0  # that the workers get to answer what they have taken
+
+
+def create_app(
+    settings: Settings, *, queue: Queue | None = None, predictor: Predictor | None = None
+) -> FastAPI:
+    """The service.
+
+    Args:
+        settings: everything it is told.
+        queue: instead of the one that the settings name; its workers are the caller's.
+        predictor: instead of the network that the settings name.
+    """
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service = await run_in_threadpool(_assemble, settings, queue, predictor, metrics)
+        app.state.service = service
+        await service.queue.open()
+        service.jobs.start()
+        for worker in service.workers:
+            worker.start()
+        try:
+            yield
+        finally:
+            service.draining = True
+            await service.tickets.finish()
+            for worker in service.workers:
+                worker.stop()
+            for worker in service.workers:
+                await run_in_threadpool(worker.join, _DRAIN_S)
+            await run_in_threadpool(service.jobs.stop)
+            await service.queue.close()
+
+    app = FastAPI(
+        title="Quadglass",
+        version=version("quadglass"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # its page loads from elsewhere; ours is routes/docs.py
+        redoc_url=None,
+    )
+    problems.install(app)
+    for part in (health, rigs, calibrations, jobs, images, frames, captures, docs, page):
+        app.include_router(part.router)
+    page.mount(app)
+    # The last one added is the outermost: everything is marked and counted, refusals too.
+    app.add_middleware(BodyLimit, limit_of=partial(body_limit, settings=settings.limits))
+    app.add_middleware(KeyGate, settings=settings.http)
+    app.add_middleware(Edge, metrics=metrics)
+    return app
+
+
+def _assemble(
+    settings: Settings, queue: Queue | None, predictor: Predictor | None, metrics: Metrics
+) -> Service:
+    store = Store(settings.data_dir)
+    waiting, workers = _queue_and_workers(settings, queue, predictor, metrics)
+    board = JobBoard(settings.data_dir)
+    return Service(
+        settings=settings,
+        store=store,
+        captures=Captures(Takes(settings.data_dir), TrackSettings(), settings.store),
+        queue=waiting,
+        workers=workers,
+        jobs=CalibrationJobs(board, store, settings.store, metrics),
+        metrics=metrics,
+    )
+
+
+def _queue_and_workers(
+    settings: Settings, queue: Queue | None, predictor: Predictor | None, metrics: Metrics
+) -> tuple[Queue, Sequence[Worker]]:
+    if queue is not None:
+        return queue, ()
+    if settings.queue.kind == "redis":
+        return RedisQueue(settings.queue), [
+            make_worker(settings, RedisSource(settings.queue), predictor, metrics, index)
+            for index in range(settings.worker.threads)
+        ]
+    memory = MemoryQueue(settings.queue)
+    return memory, [
+        make_worker(settings, memory, predictor, metrics, index)
+        for index in range(settings.worker.threads)
+    ]
+
+
+def make_worker(
+    settings: Settings,
+    source: RedisSource | MemoryQueue,
+    predictor: Predictor | None,
+    metrics: Metrics,
+    index: int = 0,
+) -> Worker:
+    """A worker on a queue, not started yet."""
+    return Worker(
+        source,
+        partial(load_predictor, settings.model) if predictor is None else lambda: predictor,
+        PipelineSettings(max_pixels=settings.limits.picture_pixels),
+        settings.batch,
+        metrics,
+        name=f"worker-{index}",
+    )

@@ -1,0 +1,162 @@
+"""Identity over time: a capture's results, put in order and named by its tracker.
+
+Frame sets may be answered in any order; each waits for its turn. The tracker's state is saved in
+the same line as the result, so a restarted service goes on with the same people.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from starlette.concurrency import run_in_threadpool
+
+from capture.people import Frame
+from capture.result import frame_to_json
+from capture.track import Tracker, TrackSettings
+
+from .config import StoreSettings
+from .errors import BadValue
+from .takes import Take, TakeRecord, Takes
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """A frame set's place in its capture (state: whether it is over)."""
+
+    sequence: int
+    timestamp_ns: int
+    earlier: tuple[asyncio.Future[None], ...]  # those of the frame sets before it
+    over: asyncio.Future[None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    async def come(self) -> None:
+        """Returns when everything before it is answered."""
+        if self.earlier:
+            await asyncio.wait(self.earlier)
+
+
+class LiveCapture:
+    """A capture that takes frames (state: its tracker, the next number, whose turn it is).
+
+    Used from the event loop only; the disk is written in a thread.
+    """
+
+    def __init__(self, take: Take, tracking: TrackSettings, store: StoreSettings) -> None:
+        self.take = take
+        self._tracking = tracking
+        self._store = store
+        self._tracker = Tracker(tracking)
+        self._sequence = 0
+        self._first_ns: int | None = None
+        self._kept_ns: int | None = None  # time of the last result on the disk
+        self._turns: list[Turn] = []  # of frame sets that are not over
+        last = take.last()
+        if last is not None:
+            frame, state = last
+            self._tracker = Tracker.restore(tracking, state)
+            self._sequence = frame["sequence"] + 1
+            self._kept_ns = frame["timestamp_ns"]
+
+    def span_ns(self) -> tuple[int | None, int | None]:
+        """Times of the first and the last result; None before there is one."""
+        if self._first_ns is None and len(self.take):
+            self._first_ns = next(self.take.frames(0, 1))["timestamp_ns"]
+        return self._first_ns, self._kept_ns
+
+    def check_time(self, timestamp_ns: int) -> None:
+        """Refuses a frame set that was taken before another one.
+
+        One that failed may be posted again with its time, unless a later one came between.
+
+        Raises:
+            BadValue: the time is not behind that of the frame set before.
+        """
+        times = [turn.timestamp_ns for turn in self._turns]
+        if self._kept_ns is not None:
+            times.append(self._kept_ns)
+        if times and timestamp_ns <= max(times):
+            raise BadValue(
+                f"timestamp_ns {timestamp_ns} is not behind {max(times)}, that of the frame set "
+                f"before it in capture {self.take.record.name!r}; post frame sets in the order "
+                "they were taken",
+                field="/timestamp_ns",
+            )
+
+    def enter(self, timestamp_ns: int) -> Turn:
+        """The next place in the capture.
+
+        Raises:
+            BadValue: the time is not behind that of the frame set before.
+        """
+        self.check_time(timestamp_ns)
+        earlier = tuple(turn.over for turn in self._turns)
+        turn = Turn(self._sequence, timestamp_ns, earlier)
+        self._sequence += 1
+        self._turns.append(turn)
+        return turn
+
+    def leave(self, turn: Turn) -> None:
+        """Lets the next frame set come, whatever became of this one."""
+        if turn in self._turns:
+            self._turns.remove(turn)
+            turn.over.set_result(None)
+
+    async def keep(self, frame: Frame, previews: Mapping[str, bytes]) -> Frame:
+        """The frame with its people named, once it is on the disk. Only at the frame's turn."""
+        start = time.perf_counter()
+        people = self._tracker.update(frame.people, frame.timestamp_ns)
+        track_ms = (time.perf_counter() - start) * 1e3
+        named = replace(
+            frame, people=tuple(people), timings_ms={**frame.timings_ms, "track": track_ms}
+        )
+        try:
+            await run_in_threadpool(self._write, named, previews)
+        except BaseException:
+            self._rewind()  # what is not on the disk has not happened
+            raise
+        self._kept_ns = frame.timestamp_ns
+        return named
+
+    def _write(self, frame: Frame, previews: Mapping[str, bytes]) -> None:
+        self.take.append(frame_to_json(frame), self._tracker.state())
+        self.take.keep_pictures(
+            frame.sequence,
+            previews,
+            only_last=self._store.keep_frames == "last",
+            limit_bytes=self._store.preview_bytes,
+        )
+
+    def _rewind(self) -> None:
+        last = self.take.last()
+        self._tracker = (
+            Tracker(self._tracking) if last is None else Tracker.restore(self._tracking, last[1])
+        )
+
+
+class Captures:
+    """All captures of the service (state: the ones in use)."""
+
+    def __init__(self, takes: Takes, tracking: TrackSettings, store: StoreSettings) -> None:
+        self._takes = takes
+        self._tracking = tracking
+        self._store = store
+        self._live: dict[str, LiveCapture] = {}
+
+    def create(self, record: TakeRecord) -> LiveCapture:
+        """A new capture."""
+        self._takes.create(record)
+        return self.get(record.name)
+
+    def get(self, name: str) -> LiveCapture:
+        """One capture, read from the disk at first use."""
+        if name not in self._live:
+            self._live[name] = LiveCapture(self._takes.take(name), self._tracking, self._store)
+        return self._live[name]
+
+    def all(self) -> list[LiveCapture]:
+        """Every capture, oldest first."""
+        return [self.get(name) for name in self._takes.names()]

@@ -1,0 +1,294 @@
+"""What the service refuses, and the only table from an error to an HTTP status.
+
+    ServiceError
+    ├── Malformed            the request cannot be parsed
+    ├── KeyMissing           no API key, or one nobody was given
+    ├── NotAllowed           a key without the scope, or a page of another origin
+    ├── NotFound             nothing of that name
+    ├── Conflict             what exists stands in the way
+    │   ├── NotCalibrated    the rig has no active calibration
+    │   └── Exists           the name is taken
+    ├── TooLarge             over a limit
+    │   ├── BodyTooLarge     more bytes than a request may have
+    │   └── TooManyPixels    a picture that would decode to more than the limit
+    ├── Unsupported          not of a kind that the service reads
+    │   ├── WrongMediaType   the body is not what the endpoint takes
+    │   └── NotAnImage       bytes that are no JPEG, PNG, WebP, BMP or TIFF
+    ├── Unusable             well formed, but nothing can be done with it
+    │   ├── BadName          a name outside the allowed pattern
+    │   ├── BadValue         a field outside its range
+    │   ├── BrokenImage      a picture that is cut off or does not decode
+    │   ├── NoViews          a frame set without a picture
+    │   ├── BadUpload        a zip or video that is unsafe or unreadable
+    │   └── BadIdentity      an Idempotency-Key used for another request
+    ├── QueueFull            too much waits already (`retry_after_s`)
+    ├── NotReady             no warmed-up worker, or shutting down
+    ├── DeadlinePassed       the answer would have come too late
+    ├── WorkerLost           every worker that took the frame set died
+    ├── BadSettings          a setting is unknown or out of range
+    └── UnsafeListen         an open address without keys
+
+Every message says what was wrong, with numbers, and what to do next. `code` is a stable word for
+programs; `field` is the form field or JSON pointer at fault, `camera` the camera.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from calibration import errors as calibration_errors
+from capture import errors as capture_errors
+from models import errors as model_errors
+
+
+class ServiceError(Exception):
+    """Base of everything this folder raises on purpose."""
+
+    code = "service_error"
+
+    def __init__(self, message: str, *, field: str | None = None, camera: str | None = None):
+        super().__init__(message)
+        self.field = field
+        self.camera = camera
+
+
+class Malformed(ServiceError):
+    """The request cannot be parsed."""
+
+    code = "malformed"
+
+
+class KeyMissing(ServiceError):
+    """No API key, or one that nobody was given."""
+
+    code = "key_missing"
+
+
+class NotAllowed(ServiceError):
+    """A key without the needed scope, or a page of another origin."""
+
+    code = "not_allowed"
+
+
+class NotFound(ServiceError):
+    """Nothing of that name."""
+
+    code = "not_found"
+
+
+class Conflict(ServiceError):
+    """What exists stands in the way."""
+
+    code = "conflict"
+
+
+class NotCalibrated(Conflict):
+    """The rig has no active calibration."""
+
+    code = "not_calibrated"
+
+
+class Exists(Conflict):
+    """The name is taken."""
+
+    code = "exists"
+
+
+class TooLarge(ServiceError):
+    """Over a limit."""
+
+    code = "too_large"
+
+
+class BodyTooLarge(TooLarge):
+    """More bytes than a request may have."""
+
+    code = "body_too_large"
+
+
+class TooManyPixels(TooLarge):
+    """A picture that would decode to more pixels than the limit."""
+
+    code = "too_many_pixels"
+
+
+class Unsupported(ServiceError):
+    """Not of a kind that the service reads."""
+
+    code = "unsupported"
+
+
+class WrongMediaType(Unsupported):
+    """The body is not what the endpoint takes."""
+
+    code = "wrong_media_type"
+
+
+class NotAnImage(Unsupported):
+    """Bytes that are no JPEG, PNG, WebP, BMP or TIFF."""
+
+    code = "not_an_image"
+
+
+class Unusable(ServiceError):
+    """Well formed, but nothing can be done with it."""
+
+    code = "unusable"
+
+
+class BadName(Unusable):
+    """A name outside the allowed pattern."""
+
+    code = "bad_name"
+
+
+class BadValue(Unusable):
+    """A field outside its range."""
+
+    code = "bad_value"
+
+
+class BrokenImage(Unusable):
+    """A picture that is cut off or does not decode."""
+
+    code = "broken_image"
+
+
+class NoViews(Unusable):
+    """A frame set without a picture."""
+
+    code = "no_views"
+
+
+class BadUpload(Unusable):
+    """A zip or video that is unsafe or unreadable."""
+
+    code = "bad_upload"
+
+
+class BadIdentity(Unusable):
+    """An Idempotency-Key that was used for another request."""
+
+    code = "bad_identity"
+
+
+class QueueFull(ServiceError):
+    """Too much waits already; come back after `retry_after_s`."""
+
+    code = "queue_full"
+
+    def __init__(self, message: str, *, retry_after_s: float):
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NotReady(ServiceError):
+    """No warmed-up worker, or shutting down."""
+
+    code = "not_ready"
+
+
+class DeadlinePassed(ServiceError):
+    """The answer would have come too late."""
+
+    code = "deadline_passed"
+
+
+class WorkerLost(ServiceError):
+    """Every worker that took the frame set died."""
+
+    code = "worker_lost"
+
+
+class BadSettings(ServiceError):
+    """A setting is unknown or out of range."""
+
+    code = "bad_settings"
+
+
+class UnsafeListen(ServiceError):
+    """An address beyond loopback without API keys."""
+
+    code = "unsafe_listen"
+
+
+# The most specific class wins: `CalibrationError` stands for all of its kind that are not named.
+STATUS: Mapping[type[Exception], int] = MappingProxyType(
+    {
+        Malformed: 400,
+        KeyMissing: 401,
+        NotAllowed: 403,
+        NotFound: 404,
+        Conflict: 409,
+        TooLarge: 413,
+        Unsupported: 415,
+        Unusable: 422,
+        calibration_errors.CalibrationError: 422,
+        capture_errors.CaptureError: 422,
+        QueueFull: 429,
+        WorkerLost: 500,
+        NotReady: 503,
+        model_errors.ModelError: 503,  # weights missing or damaged
+        model_errors.BadImage: 422,
+        DeadlinePassed: 504,
+    }
+)
+INTERNAL = 500
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status of an error; 500 for one that nobody foresaw."""
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    return INTERNAL
+
+
+def code_of(error: Exception) -> str:
+    """The stable word for an error; `internal` for one that nobody foresaw."""
+    for kind in type(error).__mro__:
+        if kind in STATUS or kind in ROOTS:
+            return str(getattr(error, "code", None) or _snake(type(error).__name__))
+    return "internal"
+
+
+def from_wire(
+    code: str, message: str, *, field: str | None = None, camera: str | None = None
+) -> Exception:
+    """The error that another process answered with, as an exception of the same kind."""
+    kind = _KINDS.get(code)
+    if kind is None or issubclass(kind, QueueFull):
+        return RuntimeError(message)
+    error = kind(message)
+    if field is not None:
+        vars(error)["field"] = field
+    if camera is not None:
+        vars(error)["camera"] = camera
+    return error
+
+
+def _family(kind: type[Exception]) -> Iterator[type[Exception]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _family(child)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+ROOTS: tuple[type[Exception], ...] = (
+    ServiceError,
+    calibration_errors.CalibrationError,
+    capture_errors.CaptureError,
+    model_errors.ModelError,
+)
+_KINDS: Mapping[str, type[Exception]] = MappingProxyType(
+    {
+        vars(kind).get("code") or _snake(kind.__name__): kind
+        for root in ROOTS
+        for kind in _family(root)
+    }
+)

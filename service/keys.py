@@ -1,0 +1,163 @@
+"""Who may ask: hashed API keys with scopes, and what stands in for them where there are none.
+
+Without keys the service answers only on loopback, only to a loopback host name (a page elsewhere
+that rebinds its name to 127.0.0.1 is refused) and, for anything that changes state, only to its
+own page. `http.open_listen` turns these three off for a container behind something that guards.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .config import ApiKey, HttpSettings
+from .config import Scope as KeyScope
+from .errors import KeyMissing, NotAllowed, ServiceError, UnsafeListen
+from .problems import problem_response
+
+# scrypt as in RFC 7914 with the parameters usual for interactive logins: about 50 ms a guess.
+_N, _R, _P = 2**14, 8, 1
+_KNOWN = 256  # presented keys whose hash has been checked already
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_CAPTURE_TAILS = ("/frames", "/images", "/captures")
+_OPEN_PATHS = ("/health/", "/static/")
+
+
+def hash_key(key: str) -> str:
+    """What goes into the settings for a key."""
+    salt = secrets.token_bytes(16)
+    return "scrypt$" + "$".join(
+        base64.urlsafe_b64encode(part).decode() for part in (salt, _scrypt(key, salt))
+    )
+
+
+def matches(key: str, hashed: str) -> bool:
+    """Whether a key has that hash; takes the same time whichever it is."""
+    try:
+        scheme, salt, digest = hashed.split("$")
+        salt_bytes = base64.urlsafe_b64decode(salt)
+        digest_bytes = base64.urlsafe_b64decode(digest)
+    except ValueError:
+        return False
+    return scheme == "scrypt" and hmac.compare_digest(_scrypt(key, salt_bytes), digest_bytes)
+
+
+def refuse_open_listen(settings: HttpSettings) -> None:
+    """Refuses to listen beyond loopback for everybody.
+
+    Raises:
+        UnsafeListen: the address is not loopback, there are no keys, and nobody said it is meant.
+    """
+    if not settings.keys and not settings.open_listen and not is_loopback(settings.host):
+        raise UnsafeListen(
+            f"refusing to listen on {settings.host} without API keys: anybody who reaches it could "
+            "read takes and change rigs; set http.keys, listen on 127.0.0.1, or, where something "
+            "else keeps strangers out, set http.open_listen (QUADGLASS_HTTP_OPEN_LISTEN=true)"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+class KeyGate:
+    """Lets in whoever may come in (state: the keys that were checked already)."""
+
+    def __init__(self, app: ASGIApp, settings: HttpSettings) -> None:
+        self._app = app
+        self._settings = settings
+        self._known: dict[bytes, ApiKey] = {}  # by the SHA-256 of a key that was right
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers with 401 or 403, or passes on."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value for name, value in scope["headers"]}
+        try:
+            if self._settings.keys:
+                await self._check_key(scope, headers)
+            elif not self._settings.open_listen:
+                _check_local(scope, headers)
+        except ServiceError as error:
+            await problem_response(error)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    async def _check_key(self, scope: Scope, headers: Mapping[str, bytes]) -> None:
+        path, method = scope["path"], scope.get("method", "GET")
+        if path == "/" or path.startswith(_OPEN_PATHS):
+            return  # the page holds no data of its own
+        presented = _presented(headers)
+        if presented is None:
+            raise KeyMissing("this service wants an API key: send `Authorization: Bearer KEY`")
+        found = await self._find(presented)
+        if found is None:
+            raise KeyMissing("this API key is not one of the service's; check it for typing errors")
+        needed = needed_scope(method, path)
+        if needed not in found.scopes and "admin" not in found.scopes:
+            raise NotAllowed(
+                f"key {found.name!r} may {', '.join(found.scopes)}, but {method} {path} needs "
+                f"{needed!r}; use a key with that scope"
+            )
+
+    async def _find(self, presented: str) -> ApiKey | None:
+        quick = hashlib.sha256(presented.encode()).digest()
+        if quick in self._known:
+            return self._known[quick]
+        for key in self._settings.keys:
+            if await run_in_threadpool(matches, presented, key.hash):
+                if len(self._known) < _KNOWN:
+                    self._known[quick] = key
+                return key
+        return None
+
+
+def needed_scope(method: str, path: str) -> KeyScope:
+    """The scope that a request needs."""
+    if method in _SAFE:
+        return "read"
+    return "capture" if path.endswith(_CAPTURE_TAILS) else "admin"
+
+
+def _presented(headers: Mapping[str, bytes]) -> str | None:
+    scheme, _, token = headers.get("authorization", b"").decode("latin-1").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    return headers.get("x-api-key", b"").decode("latin-1") or None
+
+
+def _check_local(scope: Scope, headers: Mapping[str, bytes]) -> None:
+    """Without keys: only this machine, and only pages of this service."""
+    server = (scope.get("server") or ("127.0.0.1", None))[0]
+    host = urlsplit("//" + headers.get("host", b"").decode("latin-1"))
+    local = _is_in_process(server) or (is_loopback(server) and is_loopback(host.hostname or ""))
+    if not local:
+        raise NotAllowed(
+            f"without API keys only this machine is served, not {host.hostname or server}; "
+            "use http://127.0.0.1, or set http.keys"
+        )
+    origin = headers.get("origin", b"").decode("latin-1")
+    if origin and scope.get("method") not in _SAFE and urlsplit(origin).netloc != host.netloc:
+        raise NotAllowed(f"a page of {origin} may not change anything here")
+
+
+def _is_in_process(server: str) -> bool:
+    # The test client calls the app under this name; a Unix socket is a path or nothing.
+    return server in ("testserver", "") or server.startswith("/")
+
+
+def _scrypt(key: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(key.encode(), salt=salt, n=_N, r=_R, p=_P, dklen=32)

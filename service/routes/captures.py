@@ -1,0 +1,130 @@
+"""Captures: one recording each, its frames with identities, its pictures and its exports."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse, JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from capture.result import frame_from_json
+
+from ..captures import LiveCapture
+from ..errors import BadValue, Unusable
+from ..names import NAME_PATTERN
+from ..state import Service, ServiceDep
+from ..store import now
+from ..takes import Take, TakeRecord
+
+router = APIRouter(prefix="/v1/captures", tags=["captures"])
+_MOST_FRAMES = 1000  # in one response
+
+
+class NewCapture(BaseModel):
+    """A recording to begin."""
+
+    model_config = ConfigDict(extra="forbid")
+    rig: str = Field(pattern=f"^{NAME_PATTERN}$", max_length=64)
+    name: str | None = Field(default=None, pattern=f"^{NAME_PATTERN}$", max_length=64)
+
+
+@router.post("", status_code=201)
+async def create_capture(new: NewCapture, service: ServiceDep) -> JSONResponse:
+    """A new capture of a rig; it keeps the calibration that is active now."""
+    calibration, _ = service.store.active_rig(new.rig)
+    name = new.name or f"take-{secrets.token_hex(4)}"
+    capture = service.captures.create(TakeRecord(name, new.rig, calibration, now()))
+    return JSONResponse(
+        _summary(capture), status_code=201, headers={"Location": f"/v1/captures/{name}"}
+    )
+
+
+@router.get("")
+async def list_captures(service: ServiceDep) -> dict[str, Any]:
+    """All captures, newest first."""
+    found = [_summary(capture) for capture in service.captures.all()]
+    return {"captures": found[::-1]}
+
+
+@router.get("/{capture}")
+async def get_capture(capture: str, service: ServiceDep) -> dict[str, Any]:
+    """One capture: its rig, how many frames, and between which times."""
+    live = service.captures.get(capture)
+    rig = service.store.calibrated_rig(live.take.record.calibration)
+    return {**_summary(live), "camera_names": list(rig.names)}
+
+
+@router.get("/{capture}/frames")
+async def get_frames(
+    capture: str,
+    service: ServiceDep,
+    start: Annotated[int, Query(ge=0, alias="from", description="The first frame's place.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=_MOST_FRAMES)] = 200,
+) -> dict[str, Any]:
+    """Results in order; `next` is the place to go on from, null at the end."""
+    take = service.captures.get(capture).take
+    frames = await run_in_threadpool(lambda: list(take.frames(start, limit)))
+    after = start + len(frames)
+    return {"frames": frames, "total": len(take), "next": after if after < len(take) else None}
+
+
+@router.get("/{capture}/frames/{sequence}/{camera}.jpg", response_class=FileResponse)
+async def get_picture(
+    capture: str, sequence: int, camera: str, service: ServiceDep
+) -> FileResponse:
+    """The reduced picture that was kept of one camera at one frame."""
+    path = service.captures.get(capture).take.picture(sequence, camera)
+    # It never changes; only a key keeps it from others, so no shared cache may hold it.
+    headers = {"Cache-Control": "private, max-age=86400, immutable"}
+    return FileResponse(path, media_type="image/jpeg", headers=headers)
+
+
+@router.get("/{capture}/export", response_class=Response)
+async def export(
+    capture: str,
+    service: ServiceDep,
+    kind: Annotated[str, Query(alias="format", description="trc, csv, json, …")],
+) -> Response:
+    """The whole capture as a file of another program."""
+    from capture.export import FORMATS
+
+    if kind not in FORMATS:
+        raise BadValue(
+            f"format {kind[:40]!r} is not written here; use one of {', '.join(sorted(FORMATS))}",
+            field="/format",
+        )
+    take = service.captures.get(capture).take
+    if not len(take):
+        raise Unusable(f"capture {capture!r} has no frames yet; post some, then export")
+    data = await run_in_threadpool(_export, service, take, kind)
+    _, media_type, extension = FORMATS[kind]
+    name = f"{capture}.{extension.lstrip('.')}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(data, media_type=media_type, headers=headers)
+
+
+def _export(service: Service, take: Take, kind: str) -> bytes:
+    from capture.export import export_take
+
+    frames = [frame_from_json(frame) for frame in take.frames()]
+    rig = service.store.calibrated_rig(take.record.calibration)
+    return export_take(frames, rig, kind)
+
+
+def _summary(capture: LiveCapture) -> dict[str, Any]:
+    take = capture.take
+    record = take.record
+    first_ns, last_ns = capture.span_ns()
+    return {
+        "name": record.name,
+        "rig": record.rig,
+        "calibration": record.calibration,
+        "created": record.created,
+        "frames": len(take),
+        "first_timestamp_ns": first_ns,
+        "last_timestamp_ns": last_ns,
+        "seconds": None if first_ns is None or last_ns is None else (last_ns - first_ns) / 1e9,
+    }

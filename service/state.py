@@ -1,0 +1,117 @@
+"""Everything a running app holds, in one place; routes get it as `ServiceDep`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from calibration.rig import Rig
+
+from .calibration_jobs import CalibrationJobs
+from .captures import Captures
+from .config import Settings
+from .errors import DeadlinePassed, NotReady, QueueFull, code_of
+from .metrics import Metrics
+from .once import Once
+from .queue import Queue
+from .store import Store
+from .task import Answer, Result, Task
+from .tickets import Tickets
+from .worker import Worker
+
+# The worker answers what has expired; this much later the poster stops waiting for it.
+_GRACE_S = 0.5
+
+
+@dataclass(slots=True)
+class Service:
+    """The parts of a running app (state: whether it is shutting down)."""
+
+    settings: Settings
+    store: Store
+    captures: Captures
+    queue: Queue
+    workers: Sequence[Worker]
+    jobs: CalibrationJobs
+    metrics: Metrics
+    tickets: Tickets = field(default_factory=Tickets)
+    once: Once = field(default_factory=Once)
+    draining: bool = False
+
+    async def problems(self) -> list[str]:
+        """Why frame sets would not be answered now; empty when they would."""
+        if self.draining:
+            return ["shutting down"]
+        found = await self.queue.problem()
+        if found is not None:
+            return [found]
+        reasons = [problem for worker in self.workers if (problem := worker.problem())]
+        # One worker that works is enough.
+        return reasons if len(reasons) == len(self.workers) else []
+
+    async def post(
+        self, images: Mapping[str, bytes], rig: Rig | None, *, preview_side: int = 0
+    ) -> asyncio.Future[Answer]:
+        """Leaves pictures of one moment for a worker.
+
+        Raises:
+            NotReady: nobody would look at them.
+            QueueFull: too many wait already.
+        """
+        reasons = await self.problems()
+        if reasons:
+            raise NotReady(f"not ready: {'; '.join(reasons)}; see /health/ready")
+        now_ns = time.time_ns()
+        deadline_ns = now_ns + int(self.settings.queue.deadline_s * 1e9)
+        try:
+            return await self.queue.post(Task(images, rig, now_ns, deadline_ns, preview_side))
+        except QueueFull as error:
+            self.metrics.frame_sets.labels(code_of(error)).inc()
+            raise
+
+    async def result(self, future: asyncio.Future[Answer]) -> Result:
+        """The result of what was posted, or its error as an exception.
+
+        Raises:
+            DeadlinePassed: none came in time.
+            NotReady: the service shut down first.
+        """
+        try:
+            outcome = (await self._wait(future)).outcome
+            if isinstance(outcome, Exception):
+                raise outcome
+        except Exception as error:
+            self.metrics.frame_sets.labels(code_of(error)).inc()
+            raise
+        self.metrics.frame_sets.labels("ok").inc()
+        return outcome
+
+    async def _wait(self, future: asyncio.Future[Answer]) -> Answer:
+        deadline_s = self.settings.queue.deadline_s
+        await asyncio.wait([future], timeout=deadline_s + _GRACE_S)
+        if future.cancelled():
+            raise NotReady(
+                "the service shut down before the frame set was looked at; post it again"
+            )
+        if not future.done():
+            future.cancel()  # a worker that comes to it later passes it over
+            raise DeadlinePassed(
+                f"no answer within {deadline_s:g} s: the workers are slower than what is posted; "
+                "post fewer at a time, add workers, or raise queue.deadline_s"
+            )
+        return future.result()
+
+
+def service_of(request: Request) -> Service:
+    """The service that a request came to."""
+    service = request.app.state.service
+    assert isinstance(service, Service), "the app's lifespan has not run"
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(service_of)]

@@ -1,0 +1,62 @@
+"""What goes through the queue: a frame set to look at, and its answer."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from calibration.rig import Rig
+
+from .pipeline import Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Pictures of one moment, and until when somebody waits for them.
+
+    Clock times, not monotonic ones: poster and worker may be on different machines.
+    """
+
+    images: Mapping[str, bytes]  # encoded, by camera
+    rig: Rig | None  # None: one picture, people stay 2D
+    posted_ns: int
+    deadline_ns: int
+    preview_side: int = 0  # longer side of the reduced pictures to send back; 0: none
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that its pictures occupy while it waits."""
+        return sum(len(data) for data in self.images.values())
+
+    def expired(self) -> bool:
+        """Whether nobody waits any more."""
+        return time.time_ns() > self.deadline_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Which network gave an answer."""
+
+    name: str
+    sha256: str
+    skeleton: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Who was seen, by which network, and what the pictures looked like."""
+
+    seen: Seen
+    model: Model
+    previews: Mapping[str, bytes]  # reduced JPEGs by camera, if they were asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a task ended."""
+
+    task_id: str
+    outcome: Result | Exception

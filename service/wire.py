@@ -1,0 +1,116 @@
+"""Tasks and answers as the fields of a stream entry, and back.
+
+Pictures stay the bytes that were posted; numbers and results are text. The rig travels with its
+frame set, so a worker needs neither the data directory nor a memory of earlier ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from calibration.rig import Rig
+from calibration.rig_file import rig_from_yaml
+from capture.people import Frame
+from capture.result import frame_from_json, frame_to_json
+
+from .errors import code_of, from_wire
+from .pipeline import Seen
+from .task import Answer, Model, Result, Task
+
+Fields = Mapping[bytes, bytes]
+_IMAGE = b"image:"
+_RIGS_IN_MEMORY = 32
+
+
+def task_to_fields(task: Task, rig_yaml: str) -> dict[bytes, bytes]:
+    """A task as fields; `rig_yaml` is its rig's, empty without one."""
+    numbers = (task.posted_ns, task.deadline_ns, task.preview_side)
+    fields = {
+        b"id": task.id.encode(),
+        b"numbers": json.dumps(numbers).encode(),
+        b"rig": rig_yaml.encode(),
+    }
+    return {**fields, **{_IMAGE + name.encode(): data for name, data in task.images.items()}}
+
+
+def task_from_fields(fields: Fields) -> Task:
+    """The task that `task_to_fields` wrote."""
+    posted_ns, deadline_ns, preview_side = json.loads(fields[b"numbers"])
+    rig_yaml = fields[b"rig"]
+    return Task(
+        images=_pictures(fields),
+        rig=_rig(rig_yaml) if rig_yaml else None,
+        posted_ns=posted_ns,
+        deadline_ns=deadline_ns,
+        preview_side=preview_side,
+        id=fields[b"id"].decode(),
+    )
+
+
+def answer_to_fields(answer: Answer) -> dict[bytes, bytes]:
+    """An answer as fields."""
+    fields = {
+        b"id": answer.task_id.encode(),
+        b"answer": json.dumps(_outcome(answer.outcome), allow_nan=False).encode(),
+    }
+    if isinstance(answer.outcome, Exception):
+        return fields
+    previews = answer.outcome.previews
+    return {**fields, **{_IMAGE + name.encode(): data for name, data in previews.items()}}
+
+
+def answer_from_fields(fields: Fields) -> Answer:
+    """The answer that `answer_to_fields` wrote."""
+    task_id = fields[b"id"].decode()
+    values = json.loads(fields[b"answer"])
+    if "error" in values:
+        return Answer(task_id, from_wire(**values["error"]))
+    frame = frame_from_json(values["frame"])
+    seen = Seen(
+        people=frame.people,
+        single_view=frame.single_view,
+        sizes_px={name: (size[0], size[1]) for name, size in values["sizes_px"].items()},
+        timings_ms=dict(frame.timings_ms),
+    )
+    return Answer(task_id, Result(seen, Model(**values["model"]), _pictures(fields)))
+
+
+def _outcome(outcome: Result | Exception) -> dict[str, Any]:
+    if isinstance(outcome, Exception):
+        place = {name: getattr(outcome, name, None) for name in ("field", "camera")}
+        return {"error": {"code": code_of(outcome), "message": str(outcome), **place}}
+    seen, model = outcome.seen, outcome.model
+    # Rig, capture and time are the poster's to fill in.
+    frame = Frame(
+        rig="",
+        calibration="",
+        capture="",
+        sequence=0,
+        timestamp_ns=0,
+        skeleton=model.skeleton,
+        model={"name": model.name, "sha256": model.sha256},
+        people=seen.people,
+        single_view=seen.single_view,
+        timings_ms=seen.timings_ms,
+    )
+    return {
+        "frame": frame_to_json(frame),
+        "sizes_px": dict(seen.sizes_px),
+        "model": {"name": model.name, "sha256": model.sha256, "skeleton": model.skeleton},
+    }
+
+
+def _pictures(fields: Fields) -> dict[str, bytes]:
+    return {
+        name.removeprefix(_IMAGE).decode(): data
+        for name, data in fields.items()
+        if name.startswith(_IMAGE)
+    }
+
+
+@lru_cache(maxsize=_RIGS_IN_MEMORY)
+def _rig(rig_yaml: bytes) -> Rig:
+    return rig_from_yaml(rig_yaml)
