@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calibration.calibrate import CalibrateSettings, Calibration, calibrate
 
 from calibration.board import check_board_for_rig, parse_board
 from calibration.errors import Cancelled

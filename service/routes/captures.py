@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
+from capture.export import FORMATS, export_take
 from capture.result import frame_from_json
 
 from ..captures import LiveCapture
@@ -54,7 +55,7 @@ async def get_capture(capture: str, service: ServiceDep) -> dict[str, Any]:
     """One capture: its rig, how many frames, and between which times."""
     live = service.captures.get(capture)
     rig = service.store.calibrated_rig(live.take.record.calibration)
-    return {**_summary(live), "camera_names": list(rig.names)}
+    return {**_summary(live), "camera_names": list(rig.names), "formats": sorted(FORMATS)}
 
 
 @router.get("/{capture}/frames")
@@ -89,8 +90,6 @@ async def export(
     kind: Annotated[str, Query(alias="format", description="trc, csv, json, …")],
 ) -> Response:
     """The whole capture as a file of another program."""
-    from capture.export import FORMATS
-
     if kind not in FORMATS:
         raise BadValue(
             f"format {kind[:40]!r} is not written here; use one of {', '.join(sorted(FORMATS))}",
@@ -107,8 +106,6 @@ async def export(
 
 
 def _export(service: Service, take: Take, kind: str) -> bytes:
-    from capture.export import export_take
-
     frames = [frame_from_json(frame) for frame in take.frames()]
     rig = service.store.calibrated_rig(take.record.calibration)
     return export_take(frames, rig, kind)
