@@ -66,14 +66,21 @@ def trc_text(frames: Sequence[Frame], rate_hz: float, *, name: str = "take.trc")
 
 def _header(name: str, rate_hz: float, rows: int, markers: Sequence[str]) -> list[str]:
     rate = f"{rate_hz:.6g}"
-    keys = ("DataRate", "CameraRate", "NumFrames", "NumMarkers", "Units")
-    keys += ("OrigDataRate", "OrigDataStartFrame", "OrigNumFrames")
-    values = (rate, rate, str(rows), str(len(markers)), "m", rate, "1", str(rows))
+    facts = {
+        "DataRate": rate,
+        "CameraRate": rate,
+        "NumFrames": str(rows),
+        "NumMarkers": str(len(markers)),
+        "Units": "m",
+        "OrigDataRate": rate,
+        "OrigDataStartFrame": "1",
+        "OrigNumFrames": str(rows),
+    }
     axes = [f"{axis}{number + 1}" for number in range(len(markers)) for axis in "XYZ"]
     return [
         f"PathFileType\t4\t(X/Y/Z)\t{name}",
-        "\t".join(keys),
-        "\t".join(values),
+        "\t".join(facts),
+        "\t".join(facts.values()),
         "Frame#\tTime\t" + "\t\t\t".join(markers) + "\t\t",
         "\t\t" + "\t".join(axes),
     ]
