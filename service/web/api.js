@@ -36,6 +36,7 @@ export const path = {
   jobEvents: (job) => `/v1/jobs/${part(job)}/events`,
   calibration: (id) => `/v1/calibrations/${part(id)}`,
   calibrationFile: (id) => `/v1/calibrations/${part(id)}/rig.yaml`,
+  calibrationReport: (id) => `/v1/calibrations/${part(id)}/report.json`,
   activate: (id) => `/v1/calibrations/${part(id)}/activate`,
   images: () => "/v1/images",
   captures: () => "/v1/captures",

@@ -1,31 +1,28 @@
 // Calibrated cameras out of a rig's JSON, and the pixels of points in the world.
 
-import { add, apply, dot, scale, transpose } from "./vec.js";
+import { add, apply, dot } from "./vec.js";
 
-/** The cameras of a rig document (docs/rig file, version 1, as JSON), in order. */
+/** The cameras of a rig or calibration as the service gives it (docs/api.md), in order. */
 export function camerasOf(rig) {
-  return Object.entries(rig.cameras ?? {}).map(([name, camera]) => {
-    const worldFromCam = transpose(camera.R);
-    const source = camera.source ?? {};
-    return {
-      name,
-      size: camera.image_size,
-      frameSize: source.crop_xywh ? source.crop_xywh.slice(2) : camera.image_size,
-      scale: source.scale ?? 1,
-      offset: source.offset_px ?? [0, 0],
-      model: camera.model ?? "pinhole",
-      K: camera.K,
-      distortion: camera.distortion ?? [],
-      R: camera.R,
-      t: camera.t,
-      center: scale(apply(worldFromCam, camera.t), -1),
-      right: camera.R[0],
-      down: camera.R[1],
-      forward: camera.R[2],
-      sigma: camera.sigma ?? null,
-      quality: camera.quality ?? null,
-    };
-  });
+  return (rig.cameras ?? []).map((camera) => ({
+    name: camera.name,
+    size: camera.size_px,
+    frameSize: camera.frame_size_px,
+    scale: camera.source.scale,
+    offset: camera.source.offset_px,
+    model: camera.model,
+    K: camera.K,
+    distortion: camera.distortion,
+    R: camera.R,
+    t: camera.t,
+    center: camera.center,
+    right: camera.R[0],
+    down: camera.R[1],
+    forward: camera.R[2],
+    rms: camera.rms_px,
+    quality: camera.quality ?? null,
+    sigma: camera.sigma ?? null,
+  }));
 }
 
 /** Full horizontal and vertical angles of view in degrees, lens distortion left out. */

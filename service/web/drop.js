@@ -6,16 +6,17 @@ let count = 0;
 
 /**
  * A drop place. `onFiles` hears a list of {file, path}; the path keeps the folder of a dropped
- * folder ("cam0/0001.jpg"). accept: as of a file input; folders: let the button choose a folder.
+ * folder ("cam0/0001.jpg"). accept: as of a file input; folders: let the button choose a folder;
+ * small: on one line.
  */
-export function dropPlace({ title, hint, accept = "", multiple = false, folders = false, onFiles }) {
+export function dropPlace({ title, hint, accept = "", multiple = false, folders = false, small = false, onFiles }) {
   count += 1;
   const id = `drop-${count}`;
   const input = h("input", { id, type: "file", accept, multiple, class: "drop-input" });
   if (folders) input.webkitdirectory = true;
   const place = h(
     "label",
-    { class: "drop", for: id },
+    { class: small ? "drop small" : "drop", for: id },
     input,
     h("span", { class: "drop-icon", "aria-hidden": "true" }, "↥"),
     h("strong", {}, title),

@@ -1,5 +1,6 @@
 // Names: of rigs out of file names, of cameras out of folders, of files out of headers.
 
+const PICTURE = /\.(jpe?g|png|bmp|tiff?|webp|pgm)$/i;
 const ALLOWED = /[^A-Za-z0-9._-]+/g;
 
 /** A name the service accepts, made of any text. */
@@ -19,14 +20,18 @@ export function fileOf(disposition) {
 
 /**
  * Dropped files by camera: of "cam0/0001.jpg" and "shots/cam0/0001.jpg" the folder, of "cam0.mp4"
- * and "cam0.zip" the file's own name. Returns a Map in natural order.
+ * and "cam0.zip" the file's own name; pictures without a folder are one more camera. `taken` are
+ * names in use. Returns a Map in natural order.
  */
-export function byCamera(files) {
+export function byCamera(files, taken = []) {
   const cameras = new Map();
+  let loose = 0;
+  while (taken.includes(`cam${loose}`)) loose += 1;
   const sorted = [...files].sort((a, b) => a.path.localeCompare(b.path, "en", { numeric: true }));
   for (const file of sorted) {
     const folders = file.path.split("/").slice(0, -1);
-    const name = safeName(folders.at(-1) ?? stem(file.path)) || "camera";
+    const own = PICTURE.test(file.path) ? `cam${loose}` : stem(file.path);
+    const name = safeName(folders.at(-1) ?? own) || "camera";
     cameras.set(name, [...(cameras.get(name) ?? []), file]);
   }
   return cameras;

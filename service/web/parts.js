@@ -27,11 +27,14 @@ export function notice(text, kind = "good") {
   setTimeout(() => note.remove(), NOTE_MS);
 }
 
-/** A verdict as a badge. */
+/** A verdict as a badge: a grade, "imported" (nobody judged it), or null (not calibrated). */
 export function gradeBadge(grade) {
-  const known = GRADES[grade] ? grade : "none";
-  const text = known === "none" ? "not calibrated" : grade;
-  return h("span", { class: `badge ${known}` }, h("i", { "aria-hidden": "true" }, GRADES[grade] ?? "○"), text);
+  return h(
+    "span",
+    { class: `badge ${GRADES[grade] ? grade : "none"}` },
+    h("i", { "aria-hidden": "true" }, GRADES[grade] ?? "○"),
+    grade ?? "not calibrated",
+  );
 }
 
 /** Findings, each with what to do. */

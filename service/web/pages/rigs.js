@@ -25,14 +25,13 @@ export async function showRigs(root, _names, signal) {
 }
 
 function card(rig) {
-  const verdict = rig.verdict ?? null;
   return h("li", {},
     h("a", { class: "card link", href: `#/rigs/${encodeURIComponent(rig.name)}` },
       h("h2", {}, rig.name),
-      h("p", {}, rig.calibration ? gradeBadge(verdict?.grade ?? rig.grade ?? "good") : gradeBadge(null)),
+      h("p", {}, gradeBadge(rig.calibration ? (rig.grade ?? "imported") : null)),
       h("p", { class: "row muted" },
         h("span", {}, rig.kind),
-        rig.cameras && h("span", {}, plural(rig.cameras.length, "camera")),
+        rig.camera_names.length > 0 && h("span", {}, plural(rig.camera_names.length, "camera")),
         h("span", {}, moment(rig.created)))));
 }
 

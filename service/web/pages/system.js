@@ -2,9 +2,9 @@
 
 import { path, Problem, read, readText } from "../api.js";
 import { h, put } from "../dom.js";
-import { fixed, plural, words } from "../format.js";
+import { fixed, words } from "../format.js";
 import { samplesOf, quantileOf } from "../metrics.js";
-import { facts, problemCard, waiting } from "../parts.js";
+import { facts, waiting } from "../parts.js";
 
 const EVERY_MS = 5000;
 
@@ -30,28 +30,21 @@ async function readiness(signal) {
     return { ok: true, ...(await read(path.ready(), { signal })) };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    return { ok: false, problem: error, ...(error.document ?? {}) };
+    return { ok: false, problem: error };
   }
 }
 
 function stateCard(ready) {
-  const model = ready.model ?? {};
-  const queue = ready.queue ?? {};
   return h("section", { class: `card state-card ${ready.ok ? "good" : "bad"}` },
     h("h2", {}, ready.ok ? "Ready" : "Not ready"),
-    !ready.ok && problemCard(ready.problem),
-    facts([
-      ["Model", model.name],
-      ["Weights", model.sha256 && h("code", { title: model.sha256 }, model.sha256.slice(0, 12))],
-      ["Skeleton", model.skeleton],
-      ["Queue", queue.tasks !== undefined ? `${queue.tasks} of ${queue.length ?? "–"}` : null],
-      ["Workers", ready.workers !== undefined ? describe(ready.workers) : null],
+    !ready.ok && h("p", {}, ready.problem.detail),
+    ready.ok && facts([
+      ["Model", ready.model?.name],
+      ["Weights", ready.model && h("code", { title: ready.model.sha256 }, ready.model.sha256.slice(0, 12))],
+      ["Queue", `${ready.queue.tasks} of ${ready.queue.limit}`],
+      ["Workers in this process", `${ready.workers}`],
       ["Version", ready.version],
     ]));
-}
-
-function describe(workers) {
-  return typeof workers === "object" ? JSON.stringify(workers) : plural(Number(workers), "worker");
 }
 
 function numbers(samples) {
@@ -86,7 +79,7 @@ function stageTable(samples, stages) {
   return h("dl", { class: "bars" }, rows.map((row) =>
     h("div", { style: { "--share": row.mean / longest, "--over": row.p95 / longest } },
       h("dt", {}, words(row.stage)),
-      h("dd", {}, `${fixed(row.mean, 1, "ms")} mean · ≤ ${fixed(row.p95, 0, "ms")} in 95 %`))));
+      h("dd", {}, `${fixed(row.mean, 1, "ms")} mean · ≤ ${fixed(row.p95, row.p95 < 10 ? 1 : 0, "ms")} in 95 %`))));
 }
 
 function links() {

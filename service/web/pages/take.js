@@ -3,7 +3,7 @@
 import { hasKey, path, read, save } from "../api.js";
 import { camerasOf } from "../cameras.js";
 import { h, put } from "../dom.js";
-import { clock, fixed, moment, percent, plural, words } from "../format.js";
+import { clock, fixed, moment, percent, plural } from "../format.js";
 import { empty, facts, notice, waiting } from "../parts.js";
 import { curveOf, curves, framesFrom, idsOf, reprojectionOf, shareOf, summary } from "../take/frames.js";
 import { showPeople, showTimings } from "../take/panel.js";
@@ -14,24 +14,27 @@ import { Transport } from "../take/transport.js";
 
 const PAGE_FRAMES = 500;
 const FIRST_CURVE = "angle right knee";
-const FORMATS = {
-  trc: "OpenSim and other motion software, millimetres, y up",
-  csv: "a table: one row a joint and frame",
+const FORMAT_NOTES = {
+  trc: "for OpenSim and other motion software, y up",
+  csv: "a table for spreadsheets and scripts",
   json: "everything, as the service answers",
+  c3d: "for gait laboratories",
+  bvh: "for animation, y up",
+  glb: "for 3D programs, y up",
 };
 
 /** A take, loaded whole. Returns what undoes it. */
 export async function showTake(root, [name], signal) {
   waiting(root);
   const capture = await read(path.capture(name), { signal });
-  const [rig, results] = await Promise.all([rigOf(capture, signal), allFrames(name, capture, root, signal)]);
+  const [rig, results] = await Promise.all([read(path.calibration(capture.calibration), { signal }), allFrames(name, root, signal)]);
   const frames = framesFrom(results);
   const heading = headOf(name, capture, frames);
   if (frames.length === 0) {
     put(root, heading, empty("No frame yet", "Post frames with this capture's name; they appear here."));
     return null;
   }
-  const take = makeTake(name, rig, frames);
+  const take = makeTake(name, capture, rig, frames);
   put(root, heading, take.elements);
   take.start();
   const onKey = (event) => {
@@ -45,26 +48,23 @@ export async function showTake(root, [name], signal) {
   };
 }
 
-function makeTake(name, rig, frames) {
+function makeTake(name, capture, rig, frames) {
   const cameras = camerasOf(rig);
-  const stage = new Stage(cameras, frames, rig.rig.world);
+  const stage = new Stage(cameras, frames, rig.world);
   const pictures = new Pictures(frames, cameras.map((camera) => camera.name), (sequence, camera) =>
     path.picture(name, sequence, camera));
   const people = h("div", {});
   const timings = h("div", {});
   const ids = idsOf(frames);
-  let wanted = 0;
-  const show = async (index) => {
-    wanted = index;
+  const show = newestOnly(async (index) => {
+    pictures.ahead(index);
     const images = await pictures.of(index);
-    // While pictures were on their way the player may have gone on: only the newest is shown.
-    if (wanted !== index) return;
     stage.show(index, images);
     timeline.show(index);
+    transport.tell(index);
     showPeople(people, frames[index], ids[0]);
     showTimings(timings, frames[index].timings);
-    pictures.ahead(index);
-  };
+  });
   const transport = new Transport(frames, show);
   const timeline = new Timeline((index) => transport.scrub(index));
   const choice = curveChoice(frames, ids, stage, timeline);
@@ -78,7 +78,7 @@ function makeTake(name, rig, frames) {
         h("header", { class: "row spread" }, h("h2", {}, "Over time"), choice), timeline.element),
       h("div", { class: "columns" },
         h("section", { class: "card" }, h("h2", {}, "This frame"), people, timings),
-        downloads(name, frames, stage.estimated)),
+        downloads(name, capture.formats, stage.estimated)),
     ],
     start: () => show(0),
     close: () => {
@@ -87,6 +87,27 @@ function makeTake(name, rig, frames) {
       timeline.close();
     },
   };
+}
+
+/**
+ * The same call, one at a time: what comes while one is under way waits, and only the newest of
+ * those is done. So a player that is faster than the pictures drops frames, and nothing is shown
+ * that is not of one frame.
+ */
+function newestOnly(call) {
+  let [busy, waitingIndex] = [false, null];
+  const run = async (index) => {
+    waitingIndex = index;
+    if (busy) return;
+    busy = true;
+    while (waitingIndex !== null) {
+      const next = waitingIndex;
+      waitingIndex = null;
+      await call(next);
+    }
+    busy = false;
+  };
+  return run;
 }
 
 function curveChoice(frames, ids, stage, timeline) {
@@ -132,8 +153,8 @@ function headOf(name, capture, frames) {
     ]));
 }
 
-function downloads(name, frames, estimated) {
-  const link = ([format, what]) => {
+function downloads(name, formats, estimated) {
+  const link = (format) => {
     const address = path.download(name, format);
     const get = async (event) => {
       if (!hasKey()) return;
@@ -146,11 +167,11 @@ function downloads(name, frames, estimated) {
     };
     return h("li", {},
       h("a", { class: "button", href: address, download: `${name}.${format}`, on: { click: get } }, format.toUpperCase()),
-      h("span", { class: "muted" }, what));
+      h("span", { class: "muted" }, FORMAT_NOTES[format] ?? ""));
   };
   return h("section", { class: "card" },
     h("h2", {}, "Downloads"),
-    h("ul", { class: "downloads" }, Object.entries(FORMATS).map(link)),
+    h("ul", { class: "downloads" }, formats.map(link)),
     estimated && h("p", { class: "muted" },
       "This rig's world does not stand on the floor. The scene guesses the floor from the cameras and the lowest joints; the files keep the rig's own axes."),
     h("h3", {}, "Keys"),
@@ -159,17 +180,14 @@ function downloads(name, frames, estimated) {
       "-drag moves, wheel zooms, double click looks from the start."));
 }
 
-async function rigOf(capture, signal) {
-  return read(path.calibration(capture.calibration), { signal });
-}
-
 /** All results of a capture, fetched in pages; the root shows how far it is. */
-async function allFrames(name, capture, root, signal) {
+async function allFrames(name, root, signal) {
   const results = [];
-  for (;;) {
-    const page = await read(`${path.frames(name)}?start=${results.length}&limit=${PAGE_FRAMES}`, { signal });
+  for (let from = 0; from !== null; ) {
+    const page = await read(`${path.frames(name)}?from=${from}&limit=${PAGE_FRAMES}`, { signal });
     results.push(...page.frames);
-    if (page.frames.length < PAGE_FRAMES) return results;
-    waiting(root, `Loading frames: ${results.length} of ${words(capture.frames ?? "?")}`);
+    from = page.next;
+    if (from !== null) waiting(root, `Loading frames: ${results.length} of ${page.total}`);
   }
+  return results;
 }

@@ -27,8 +27,7 @@ export async function showTakes(root, _names, signal) {
 }
 
 function card(capture) {
-  const name = capture.capture ?? capture.name;
-  const count = capture.frames ?? 0;
+  const { name } = capture;
   return h(
     "li",
     {},
@@ -36,7 +35,7 @@ function card(capture) {
       "a",
       { class: "card link", href: `#/takes/${encodeURIComponent(name)}` },
       h("h2", {}, name),
-      h("p", { class: "muted" }, `${plural(count, "frame")} · rig ${capture.rig}`),
+      h("p", { class: "muted" }, `${plural(capture.frames, "frame")} · rig ${capture.rig}`),
       h(
         "p",
         { class: "row" },

@@ -2,7 +2,7 @@
 
 import { onSize, sharpContext } from "../dom.js";
 import { onScheme, palette } from "../theme.js";
-import { length, quantile, sub } from "../vec.js";
+import { length, mean, quantile, sub } from "../vec.js";
 import { drawAxes, drawGrid } from "./floor.js";
 import { controls, glide, standpoint, viewFrom } from "./orbit.js";
 import { drawName, drawShadows, drawTrails, personShapes } from "./people.js";
@@ -95,12 +95,14 @@ export class Scene {
 
   standpointFor(positions) {
     const eyes = this.cameras.map((camera) => camera.center);
-    const from = positions.length ? positions : eyes;
-    if (from.length === 0) return standpoint();
-    const target = [0, 1, 2].map((axis) => quantile(from.map((point) => point[axis]), 0.5));
-    if (positions.length === 0) target[2] = 0.9;
-    const reach = quantile(eyes.map((eye) => length(sub(eye, target))), 1) ?? 3;
-    return standpoint({ target, distance: Math.min(40, Math.max(2.5, reach * 1.45)), elevation: 0.38 });
+    if (eyes.length === 0) return standpoint();
+    const target = positions.length
+      ? [0, 1, 2].map((axis) => quantile(positions.map((point) => point[axis]), 0.5))
+      : [mean(eyes.map((eye) => eye[0])), mean(eyes.map((eye) => eye[1])), 0.9];
+    const reach = quantile(eyes.map((eye) => length(sub(eye, target))), 1);
+    // With people the scene is about them; without, every camera has to be in the picture.
+    const distance = Math.min(40, Math.max(2.5, reach * (positions.length ? 1.45 : 2.5)));
+    return standpoint({ target, distance, azimuth: widestGap(eyes, target), elevation: 0.34 });
   }
 
   paint() {
@@ -142,4 +144,15 @@ function paintGround(context, width, height, colours) {
   glow.addColorStop(1, colours.fog);
   context.fillStyle = glow;
   context.fillRect(0, 0, width, height);
+}
+
+/** The direction from the target in which no camera stands in the reader's way. */
+function widestGap(eyes, target) {
+  const angles = eyes.map((eye) => Math.atan2(eye[1] - target[1], eye[0] - target[0])).sort((a, b) => a - b);
+  if (angles.length === 0) return standpoint().azimuth;
+  const gaps = angles.map((angle, index) => {
+    const next = angles[index + 1] ?? angles[0] + 2 * Math.PI;
+    return { width: next - angle, middle: (angle + next) / 2 };
+  });
+  return gaps.reduce((best, gap) => (gap.width > best.width ? gap : best)).middle;
 }

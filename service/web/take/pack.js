@@ -1,7 +1,7 @@
 // How the camera views share the stage with the 3D scene.
 
-const GAP_PX = 6;
-const LEAST_SCENE_SHARE = 0.4;
+export const GAP_PX = 6;
+const LEAST_SCENE_SHARE = 0.36;
 
 /**
  * {columns, width, height} of the views, in CSS pixels, that fill a stage best beside the scene.

@@ -3,12 +3,13 @@
 import { h, onSize, put } from "../dom.js";
 import { trailPoints } from "../scene/people.js";
 import { Scene } from "../scene/scene.js";
-import { packViews } from "./pack.js";
+import { GAP_PX, packViews } from "./pack.js";
 import { View, regionOfPeople } from "./view.js";
 
 const TRAIL_S = 1.2;
 const MOST_TRAIL_FRAMES = 90;
 const NARROW_PX = 860;
+const LEAST_SCENE_PX = 360;
 const STANDPOINTS = ["home", "front", "side", "top"];
 const POSITIONS_FOR_HOME = 400;
 
@@ -107,13 +108,13 @@ export class Stage {
     const height = Math.min(720, Math.max(420, window.innerHeight * 0.6));
     if (narrow) {
       const columns = this.large ? 1 : aspect < 0.9 ? Math.min(4, shown) : 2;
-      const one = Math.floor((width - 6 * (columns - 1)) / columns);
+      const one = Math.floor((width - GAP_PX * (columns - 1)) / columns);
       this.setSizes(columns, one, Math.min(Math.floor(one / aspect), height), 340);
       return;
     }
     const { columns, width: w, height: hgt } = packViews(shown, aspect, width, height);
     const rows = Math.ceil(shown / columns);
-    this.setSizes(columns, w, hgt, Math.max(420, hgt * rows + 6 * (rows - 1)));
+    this.setSizes(columns, w, hgt, Math.max(LEAST_SCENE_PX, hgt * rows + GAP_PX * (rows - 1)));
   }
 
   setSizes(columns, width, height, sceneHeight) {

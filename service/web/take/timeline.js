@@ -5,7 +5,7 @@ import { fixed } from "../format.js";
 import { faded, idColour, onScheme, palette } from "../theme.js";
 import { quantile } from "../vec.js";
 
-const LABEL_PX = 92;
+const LABEL_PX = 128;
 const LANE_PX = 15;
 const MOST_LANES = 8;
 const ROW_PX = 66;

@@ -1,9 +1,17 @@
 // Play, step, speed and the slider of a take.
 
-import { h } from "../dom.js";
+import { h, s } from "../dom.js";
 import { clock } from "../format.js";
 import { Player } from "./player.js";
 
+// Signs on a field of 16 x 16, so no font has to have them.
+const SIGNS = {
+  first: "M3 3h2v10H3zM13 3v10L6 8z",
+  back: "M11 3v10L4 8z",
+  on: "M5 3v10l7-5z",
+  play: "M4 2.500v11L13.500 8z",
+  pause: "M4 3h3v10H4zM9 3h3v10H9z",
+};
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2];
 
 /** A transport over frames. `element` to place; `onIndex` hears which frame to show. Holds a player. */
@@ -18,19 +26,16 @@ export class Transport {
     this.time = h("output", { class: "time" });
     this.player = new Player(
       frames.map((frame) => frame.seconds),
-      (index) => {
-        this.tell(index);
-        onIndex(index);
-      },
+      onIndex,
       (playing) => this.tellPlaying(playing),
     );
     this.element = h(
       "div",
       { class: "transport", role: "group", "aria-label": "Playback" },
-      this.button("⏮", "First frame", () => this.player.step(-Infinity)),
-      this.button("‹", "One frame back", () => this.player.step(-1)),
+      this.button("first", "First frame", () => this.player.step(-Infinity)),
+      this.button("back", "One frame back", () => this.player.step(-1)),
       this.playButton,
-      this.button("›", "One frame on", () => this.player.step(1)),
+      this.button("on", "One frame on", () => this.player.step(1)),
       this.slider,
       this.time,
       this.speedChoice(),
@@ -63,7 +68,7 @@ export class Transport {
   }
 
   button(sign, label, act) {
-    return h("button", { type: "button", class: "quiet", "aria-label": label, title: label, on: { click: act } }, sign);
+    return h("button", { type: "button", class: "quiet", "aria-label": label, title: label, on: { click: act } }, drawn(sign));
   }
 
   speedChoice() {
@@ -77,9 +82,10 @@ export class Transport {
     );
   }
 
+  /** Says which frame is shown now; the pictures may have come later than the hand on the slider. */
   tell(index) {
     const frame = this.frames[index];
-    this.slider.value = index;
+    if (this.player.playing || index === this.player.index) this.slider.value = index;
     this.slider.setAttribute(
       "aria-valuetext",
       `${clock(frame.seconds)}, frame ${index + 1} of ${this.frames.length}, people: ${frame.people.length}`,
@@ -89,7 +95,11 @@ export class Transport {
   }
 
   tellPlaying(playing) {
-    this.playButton.textContent = playing ? "❚❚" : "▶";
+    this.playButton.replaceChildren(drawn(playing ? "pause" : "play"));
     this.playButton.setAttribute("aria-label", playing ? "Pause" : "Play");
   }
+}
+
+function drawn(sign) {
+  return s("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, s("path", { d: SIGNS[sign] }));
 }
