@@ -60,17 +60,17 @@ def associate(
         tracks: where known people are expected; optional.
     """
     seen = observe(rig, sightings)
-    groups = groups_of(seen, settings or AssociateSettings(), tracks)
+    groups, _ = groups_of(seen, settings or AssociateSettings(), tracks)
     return tuple(dict(seen.names(int(s)) for s in group) for group in groups)
 
 
 def groups_of(
     seen: Observations, settings: AssociateSettings, tracks: Sequence[Prediction] = ()
-) -> list[NDArray[np.int64]]:
-    """Indices of the sightings of each person, for everybody seen from two views or more."""
+) -> tuple[list[NDArray[np.int64]], list[Prediction | None]]:
+    """Everybody seen from two views or more: indices of the sightings, and the track joined."""
     count = len(seen.view)
     if count == 0:
-        return []
+        return [], []
     tracks = [track for track in tracks if np.isfinite(track.positions).any()]
     node_view = np.concatenate([seen.view, np.full(len(tracks), len(seen.cameras))])
     total = np.full((count + len(tracks),) * 2, -np.inf)
@@ -81,13 +81,16 @@ def groups_of(
         total[:count, count:], total[count:, :count] = edges, edges.T
     total[node_view[:, None] == node_view] = -np.inf
     labels = _improve(total, _contract(total), node_view)
-    groups = []
+    groups: list[NDArray[np.int64]] = []
+    hints: list[Prediction | None] = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
+        track = members[members >= count]
         members = members[members < count]
         if len(members) >= 2:
             groups.append(members)
-    return groups
+            hints.append(tracks[track[0] - count] if len(track) else None)
+    return groups, hints
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,15 @@ from calibration.triangulate import Reason, TriangulateSettings, Triangulation, 
 from models.sighting import Sighting
 
 from .associate import AssociateSettings, groups_of
+from .body import impossible_joints, mirrored, swapped_parts
 from .observations import Observations, observe
 from .people import F64, NO_ID, FramePeople, JointSource, Person, Prediction
 
 __all__ = ["CaptureSettings", "people_in_frame"]
+
+Ints = NDArray[np.int64]
+
+UNEXPECTED_SIGMA = 5.0  # of a joint made by two views against the track's expectation
 
 _SOURCE: Mapping[int, JointSource] = {
     Reason.TRIANGULATED: "triangulated",
@@ -57,15 +62,13 @@ def people_in_frame(
     """
     settings = settings or CaptureSettings()
     seen = observe(rig, sightings)
-    groups = groups_of(seen, settings.associate, predicted)
-    groups, result = _triangulate_groups(seen, groups, settings)
-    people, taken = [], np.zeros(len(seen.view), dtype=np.bool_)
-    joints = seen.joints_px.shape[1]
-    for number, group in enumerate(groups):
-        part = slice(number * joints, (number + 1) * joints)
-        if _believable(result, part, settings):
-            people.append(_person(seen, sightings, group, result, part))
-            taken[group] = True
+    groups, hints = groups_of(seen, settings.associate, predicted)
+    bodies = _bodies(seen, groups, hints, settings)
+    people = [_person(seen, sightings, body) for body in bodies if _believable(body, settings)]
+    taken = np.zeros(len(seen.view), dtype=np.bool_)
+    for body in bodies:
+        if _believable(body, settings):
+            taken[body.group] = True
     single = {
         camera.name: tuple(
             sightings[camera.name][seen.index[s]]
@@ -76,77 +79,157 @@ def people_in_frame(
     return FramePeople(tuple(people), {name: alone for name, alone in single.items() if alone})
 
 
-def _triangulate_groups(
-    seen: Observations, groups: list[NDArray[np.int64]], settings: CaptureSettings
-) -> tuple[list[NDArray[np.int64]], Triangulation]:
-    """All groups' joints at once, again without the views that turned out to show another."""
-    result = _triangulate(seen, groups, settings)
-    joints = seen.joints_px.shape[1]
-    kept = []
-    for number, group in enumerate(groups):
-        part = slice(number * joints, (number + 1) * joints)
-        views = seen.view[group]
-        dropped = result.dropped[views, part].sum(axis=1)
-        judged = dropped + result.used[views, part].sum(axis=1)
-        kept.append(group[dropped <= settings.max_dropped * judged])
-    if all(len(a) == len(b) for a, b in zip(groups, kept, strict=True)):
-        return groups, result
-    kept = [group for group in kept if len(group) >= 2]
-    return kept, _triangulate(seen, kept, settings)
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """One group of sightings triangulated."""
+
+    group: Ints  # indices into the observations
+    points: F64  # (J, 3)
+    sigma_m: F64  # (J,)
+    reprojection_px: F64  # (J,)
+    used: NDArray[np.bool_]  # (V, J)
+    scores: F64  # (V, J) as used, sides put right
+    reason: NDArray[np.int8]  # (J,)
 
 
-def _triangulate(
-    seen: Observations, groups: list[NDArray[np.int64]], settings: CaptureSettings
-) -> Triangulation:
-    """(P * J) points of P groups."""
-    joints, views = seen.joints_px.shape[1], len(seen.cameras)
-    pixels = np.full((views, len(groups), joints, 2), np.nan)
-    norm, scores = pixels.copy(), np.zeros((views, len(groups), joints))
-    for number, group in enumerate(groups):
-        pixels[seen.view[group], number] = seen.joints_px[group]
-        norm[seen.view[group], number] = seen.norm[group]
-        scores[seen.view[group], number] = seen.scores[group]
-    return triangulate(
-        seen.cameras,
-        pixels.reshape(views, -1, 2),
-        scores.reshape(views, -1),
-        settings.triangulate,
-        norm=norm.reshape(views, -1, 2),
-        groups=np.repeat(np.arange(len(groups)), joints),
-    )
+def _bodies(
+    seen: Observations,
+    groups: list[Ints],
+    hints: list[Prediction | None],
+    settings: CaptureSettings,
+) -> list[_Body]:
+    """All groups' joints at once; again where sides were swapped or a view shows somebody else."""
+    stack = _Stack.of(seen, groups)
+    result = stack.triangulate(seen, settings)
+    if groups and stack.put_sides_right(seen, result, hints):
+        result = stack.triangulate(seen, settings)
+    people, joints = len(groups), stack.scores.shape[2]
+    dropped = result.dropped.reshape(-1, people, joints).sum(axis=2)  # (V, P)
+    judged = dropped + result.used.reshape(-1, people, joints).sum(axis=2)
+    foreign = (dropped > settings.max_dropped * judged) & (judged > 0)
+    if foreign.any():
+        kept = [group[~foreign[seen.view[group], p]] for p, group in enumerate(groups)]
+        pairs = [(g, hint) for g, hint in zip(kept, hints, strict=True) if len(g) >= 2]
+        return _bodies(seen, [g for g, _ in pairs], [hint for _, hint in pairs], settings)
+    return _checked(stack, groups, hints, result)
 
 
-def _believable(result: Triangulation, part: slice, settings: CaptureSettings) -> bool:
-    points = result.points[part]
-    points = points[np.isfinite(points[:, 0])]
+def _checked(
+    stack: _Stack, groups: list[Ints], hints: list[Prediction | None], result: Triangulation
+) -> list[_Body]:
+    """The bodies without joints that no body, or not this one, could have there."""
+    views, people, joints = stack.scores.shape
+    points = result.points.reshape(people, joints, 3)
+    sigma = result.sigma_m.reshape(people, joints)
+    used = result.used.reshape(views, people, joints)
+    reason = result.reason.reshape(people, joints)
+    reprojection = result.reprojection_px.reshape(people, joints)
+    bad = impossible_joints(points, sigma, used.sum(axis=0))
+    bad |= _unexpected(points, sigma, used.sum(axis=0), hints)
+    if bad.any():
+        points[bad], sigma[bad], reprojection[bad] = np.nan, np.nan, np.nan
+        used[:, bad], reason[bad] = False, Reason.REJECTED
+    return [
+        _Body(
+            group,
+            points[p],
+            sigma[p],
+            reprojection[p],
+            used[:, p],
+            stack.scores[:, p],
+            reason[p],
+        )
+        for p, group in enumerate(groups)
+    ]
+
+
+def _unexpected(
+    points: F64, sigma_m: F64, views: Ints, hints: Sequence[Prediction | None]
+) -> NDArray[np.bool_]:
+    """(P, J) joints made by two views only, far from where the tracker expects them.
+
+    Two views can agree on a wrong point along both epipolar lines; the track is the third witness.
+    Its sigma grows while a joint is unseen, so a joint that truly moved comes back soon.
+    """
+    bad = np.zeros(points.shape[:2], dtype=np.bool_)
+    for person, hint in enumerate(hints):
+        if hint is None:
+            continue
+        off = np.sqrt(((points[person] - hint.positions) ** 2).sum(axis=1))
+        reach = UNEXPECTED_SIGMA * np.hypot(sigma_m[person], hint.sigma_m)
+        bad[person] = (views[person] == 2) & (off > reach)  # NaN compares as False
+    return bad
+
+
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    """The groups' sightings side by side: V views, P people, J joints."""
+
+    pixels: F64  # (V, P, J, 2)
+    norm: F64  # (V, P, J, 2)
+    scores: F64  # (V, P, J)
+
+    @staticmethod
+    def of(seen: Observations, groups: Sequence[Ints]) -> _Stack:
+        """The arrays of these groups; NaN and score 0 where a view is not in a group."""
+        joints, views = seen.joints_px.shape[1], len(seen.cameras)
+        pixels = np.full((views, len(groups), joints, 2), np.nan)
+        stack = _Stack(pixels, pixels.copy(), np.zeros((views, len(groups), joints)))
+        if groups:
+            members = np.concatenate(groups)
+            person = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+            stack.pixels[seen.view[members], person] = seen.joints_px[members]
+            stack.norm[seen.view[members], person] = seen.norm[members]
+            stack.scores[seen.view[members], person] = seen.scores[members]
+        return stack
+
+    def triangulate(self, seen: Observations, settings: CaptureSettings) -> Triangulation:
+        """All joints of all people at once, each person with a noise scale of their own."""
+        views, people, joints = self.scores.shape
+        return triangulate(
+            seen.cameras,
+            self.pixels.reshape(views, -1, 2),
+            self.scores.reshape(views, -1),
+            settings.triangulate,
+            norm=self.norm.reshape(views, -1, 2),
+            groups=np.repeat(np.arange(people), joints),
+        )
+
+    def put_sides_right(
+        self, seen: Observations, result: Triangulation, hints: Sequence[Prediction | None]
+    ) -> bool:
+        """Exchange left and right in place where a view has them swapped; whether any was."""
+        _, people, joints = self.scores.shape
+        points = result.points.reshape(people, joints, 3)
+        none = np.full((joints, 3), np.nan)
+        expected = np.stack([none if hint is None else hint.positions for hint in hints])
+        swapped = swapped_parts(seen.cameras, self.norm, points, self.scores, expected)
+        if not swapped.any():
+            return False
+        for array in (self.pixels, self.norm):
+            array[swapped] = mirrored(array)[swapped]
+        self.scores[swapped] = mirrored(self.scores[..., None])[..., 0][swapped]
+        return True
+
+
+def _believable(body: _Body, settings: CaptureSettings) -> bool:
+    points = body.points[np.isfinite(body.points[:, 0])]
     if len(points) < settings.min_joints:
         return False
     return bool(np.ptp(points, axis=0).max() <= settings.max_span_m)
 
 
-def _person(
-    seen: Observations,
-    sightings: Mapping[str, Sequence[Sighting]],
-    group: NDArray[np.int64],
-    result: Triangulation,
-    part: slice,
-) -> Person:
-    views = seen.view[group]
-    used = result.used[views, part]  # (views of the group, J)
-    count = used.sum(axis=0)
-    scores = (seen.scores[group] * used).sum(axis=0) / np.maximum(count, 1)
+def _person(seen: Observations, sightings: Mapping[str, Sequence[Sighting]], body: _Body) -> Person:
+    count = body.used.sum(axis=0)
+    scores = (body.scores * body.used).sum(axis=0) / np.maximum(count, 1)
     return Person(
         id=NO_ID,
         score=float(scores.mean()),
-        positions=result.points[part],
-        sigma_mm=1000 * result.sigma_m[part],
-        scores=_clipped(scores),
-        views=count.astype(np.int64),
-        reprojection_px=result.reprojection_px[part],
-        sources=tuple(_SOURCE[reason] for reason in result.reason[part].tolist()),
-        sightings={name: sightings[name][index] for name, index in map(seen.names, group)},
+        positions=body.points,
+        sigma_mm=1000 * body.sigma_m,
+        scores=np.minimum(scores, 1.0),
+        views=count,
+        reprojection_px=body.reprojection_px,
+        sources=tuple(_SOURCE[reason] for reason in body.reason.tolist()),
+        sightings={name: sightings[name][index] for name, index in map(seen.names, body.group)},
     )
-
-
-def _clipped(scores: F64) -> F64:
-    return np.asarray(np.clip(scores, 0.0, 1.0))
