@@ -1,0 +1,129 @@
+"""`quadglass calibrate`: footage of a board in, a rig file and a report out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ..errors import BadValue
+from .screen import bar, remark, results
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from calibration.calibrate import Progress
+    from calibration.rig import Rig
+
+GRADE_COLORS = {"good": "green", "usable": "yellow", "bad": "red"}
+
+
+def calibrate(
+    footage: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="One folder of images or one video per camera."),
+    ],
+    board: Annotated[str, typer.Option(help="Inner corners, columns x rows: 9x6.")],
+    square_mm: Annotated[float, typer.Option(help="Side of a printed square.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Rig file to write.")],
+    kind: Annotated[
+        Literal["quad", "stereo", "multi"] | None,
+        typer.Option(help="By the number of cameras, if not given."),
+    ] = None,
+    intrinsics: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Close-ups of the board, each camera alone.")
+    ] = None,
+    quad: Annotated[
+        str | None,
+        typer.Option(metavar="LAYOUT", help="DIR is four-in-one: 2x2, 4x1, 1x4 or 'x,y,w,h;...'."),
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(metavar="CAMERA", help="The camera that anchors the world.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the rig; else the file's name.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What was measured, as JSON.")
+    ] = None,
+) -> None:
+    """Calibrate a rig from footage of a chessboard or ChArUco board."""
+    from calibration.board import parse_board
+    from calibration.calibrate import CalibrateSettings
+    from calibration.calibrate import calibrate as run
+    from calibration.layout import parse_layout
+    from calibration.prepare import footage_from_dir, footage_from_quad
+    from calibration.rig_file import rig_to_yaml
+
+    target = parse_board(board, square_mm)
+    if quad is None:
+        pictures = footage_from_dir(footage, intrinsics)
+    elif intrinsics is None:
+        pictures = footage_from_quad(footage, parse_layout(quad))
+    else:
+        raise BadValue(
+            "--quad and --intrinsics do not go together: cut the footage first (quadglass "
+            "prepare), then calibrate the folder that it writes with --intrinsics"
+        )
+    settings = CalibrateSettings(name or out.name.split(".")[0], kind, reference)
+    with bar("looking for the board") as step:
+
+        def show(now: Progress) -> None:
+            step(now.done, now.total, now.stage)
+
+        calibration = run(pictures, target, settings, progress=show)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(rig_to_yaml(calibration.rig), encoding="utf-8")
+    if report is not None:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_text(
+            json.dumps(calibration.report, indent=2, allow_nan=False), encoding="utf-8"
+        )
+    results.print(camera_table(calibration.rig))
+    _show_verdict(calibration.rig)
+    remark(f"-> {out}{f', {report}' if report else ''}")
+
+
+def camera_table(rig: Rig) -> Table:
+    """One line a camera: its lens, its fit, where it stands."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("camera", "focal px", "rms px", "p95 px", "views", "corners", "coverage"):
+        table.add_column(heading, justify="left" if heading == "camera" else "right")
+    table.add_column("centre m", justify="right")
+    for camera in rig.cameras:
+        quality = camera.quality
+        fit = ("-", "-", "-", "-", "-")
+        if quality is not None:
+            fit = (
+                f"{quality.rms_px:.3f}",
+                f"{quality.p95_px:.3f}",
+                str(quality.views),
+                str(quality.corners),
+                f"{100 * quality.coverage:.0f} %",
+            )
+        place = " ".join(f"{value:.3f}" for value in camera.center_world)
+        table.add_row(camera.name, f"{camera.K[0, 0]:.1f}", *fit, place)
+    return table
+
+
+def _show_verdict(rig: Rig) -> None:
+    quality, verdict = rig.quality, rig.verdict
+    if quality is not None:
+        parts = [f"rms {quality.rms_px:.3f} px"]
+        if quality.cross_validation_px is not None:
+            parts.append(f"cross-validated {quality.cross_validation_px:.3f} px")
+        if quality.edge_error_mm is not None:
+            parts.append(f"board edges off by {quality.edge_error_mm:.2f} mm")
+        if quality.sigma_mm_at is not None:
+            at = quality.sigma_mm_at
+            parts.append(f"a point known to {at.center:.2f} mm, at worst {at.worst:.2f} mm")
+        results.print(f"rig: {', '.join(parts)}", highlight=False)
+    if rig.rejected:
+        results.print(f"left out: {len(rig.rejected)} views", highlight=False)
+    if verdict is None:
+        return
+    results.print(f"verdict: [{GRADE_COLORS[verdict.grade]}]{verdict.grade}[/]")
+    for finding in verdict.findings:
+        results.print(f"  {finding.message}; {finding.fix}", highlight=False, markup=False)

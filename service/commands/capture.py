@@ -1,0 +1,130 @@
+"""`quadglass capture`: people in synchronized videos, in metres, without a service."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .screen import Step, bar, remark, remarks, results
+
+if TYPE_CHECKING:
+    from calibration.rig import Rig
+    from capture.people import Frame
+    from models.predictor import Predictor
+
+    from ..videos import FrameSet, Videos
+
+
+def capture(
+    views: Annotated[
+        list[str], typer.Argument(metavar="CAMERA=VIDEO...", help="A video for each camera.")
+    ],
+    rig: Annotated[Path, typer.Option(help="The calibrated cameras, any format that is known.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the take.")],
+    model: Annotated[
+        str | None, typer.Option(help="Name of shipped weights, or an ONNX file.")
+    ] = None,
+    rate_hz: Annotated[
+        float | None, typer.Option(min=0.1, help="Frames a second, where the videos do not say.")
+    ] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
+    cut: Annotated[
+        bool, typer.Option("--cut", help="Cut each camera's part (its crop in the rig) first.")
+    ] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="As measured, without smoothing.")] = False,
+) -> None:
+    """Find the people in synchronized videos and write them in metres."""
+    import cv2
+
+    from capture.draw import frame_sheet
+    from capture.smooth import smooth_take
+
+    from ..network import load_predictor
+    from ..take_summary import best_frame, summarize
+    from ..videos import frame_set_at, look_at
+    from .export import read_rig
+    from .named_paths import named_paths, only_cameras_of
+    from .networks import chosen_network
+    from .take_files import summary_table, write_take
+
+    cameras = read_rig(rig)
+    paths = named_paths(views)
+    only_cameras_of(cameras, paths)
+    videos = look_at(paths, rate_hz)
+    if len(set(videos.counts.values())) > 1:
+        told = ", ".join(f"{name} {count}" for name, count in videos.counts.items())
+        remarks.print(
+            f"[yellow]note[/] the videos differ in length ({told} frames); are they synchronized? "
+            f"Taking the first {videos.frames}."
+        )
+    predictor = load_predictor(chosen_network(model))
+    start = time.perf_counter()
+    with bar("frames", min(videos.frames, frames or videos.frames)) as step:
+        take = list(_run(videos, frames, cameras, predictor, out.name, cut, step))
+    seconds = time.perf_counter() - start
+    best = best_frame(take)
+    if best is not None:
+        images = _views(frame_set_at(videos, best), cameras, cut).images
+        out.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(out / "take.jpg"), frame_sheet(images, take[best], cameras))
+    summary = summarize(take)
+    written = write_take(take if raw else smooth_take(take, videos.rate_hz), cameras, out)
+    results.print(summary_table(summary, seconds))
+    remark(f"-> {', '.join(map(str, written))}")
+
+
+def _run(
+    videos: Videos,
+    limit: int | None,
+    rig: Rig,
+    predictor: Predictor,
+    name: str,
+    cut: bool,
+    step: Step,
+) -> Iterator[Frame]:
+    """The frames of a take, people named, as they are found."""
+    from capture.people import Frame
+    from capture.track import Tracker
+
+    from ..decode import Picture
+    from ..pipeline import PipelineSettings, run_pictures
+    from ..videos import frame_sets
+
+    tracker = Tracker()
+    for sequence, whole in enumerate(frame_sets(videos, limit)):
+        frame_set = _views(whole, rig, cut)
+        pictures = {
+            camera: Picture(image, (image.shape[1], image.shape[0]))
+            for camera, image in frame_set.images.items()
+        }
+        seen = run_pictures(pictures, rig, predictor, PipelineSettings())
+        yield Frame(
+            rig=rig.name,
+            calibration="",
+            capture=name,
+            sequence=sequence,
+            timestamp_ns=frame_set.timestamp_ns,
+            skeleton=predictor.skeleton.name,
+            model={"name": predictor.name, "sha256": predictor.sha256},
+            people=tracker.update(seen.people, frame_set.timestamp_ns),
+            single_view=seen.single_view,
+            timings_ms=seen.timings_ms,
+        )
+        step(sequence + 1)
+
+
+def _views(frame_set: FrameSet, rig: Rig, cut: bool) -> FrameSet:
+    """The frame set with each camera's part cut out, if asked for."""
+    from dataclasses import replace
+
+    if not cut:
+        return frame_set
+    images = {}
+    for name, image in frame_set.images.items():
+        x, y, width, height = rig.camera(name).source.crop_xywh or (0, 0, *image.shape[1::-1])
+        images[name] = image[y : y + height, x : x + width]
+    return replace(frame_set, images=images)

@@ -1,0 +1,86 @@
+"""`quadglass export`: a take in another format, or a training run's checkpoint as weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import BadValue
+from .screen import remark
+
+if TYPE_CHECKING:
+    from calibration.rig import Rig
+    from capture.people import Frame
+
+
+def export(
+    source: Annotated[
+        Path, typer.Argument(help="take.json of a capture, or the .ckpt of a training run.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
+    form: Annotated[
+        str | None, typer.Option("--format", help="trc, csv or json; else by the file's ending.")
+    ] = None,
+    rig: Annotated[
+        Path | None,
+        typer.Option(help="The rig that it was made with; else rig.yaml beside the take."),
+    ] = None,
+) -> None:
+    """Write a take in another format, or a checkpoint as ONNX weights."""
+    if source.suffix == ".ckpt":
+        _export_weights(source, out)
+        return
+    from capture.export import export_take
+
+    frames, rate_hz = read_take(source)
+    cameras = read_rig(rig or source.parent / "rig.yaml")
+    content = export_take(frames, cameras, form or out.suffix.lstrip(".").lower(), rate_hz=rate_hz)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(content)
+    remark(f"{len(frames)} frames -> {out}")
+
+
+def _export_weights(checkpoint: Path, out: Path) -> None:
+    from .train import need_torch
+
+    need_torch()
+    from models.training.export import ExportSettings
+    from models.training.export import export as run
+
+    report = run(ExportSettings(checkpoint, out))
+    remark(
+        f"-> {report.path}, {report.size_bytes / 1e6:.1f} MB, sha256 {report.sha256[:12]}; scores "
+        f"differ from PyTorch's by at most {report.score_error:.1e}"
+    )
+
+
+def read_take(path: Path) -> tuple[list[Frame], float]:
+    """The frames of a take.json, and their rate in Hz.
+
+    Raises:
+        BadValue: it is not a take.json.
+        BadResult: a frame in it is not what was written.
+    """
+    from capture.export.json import TAKE_FORMAT
+    from capture.result import frame_from_json
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != TAKE_FORMAT:
+            raise ValueError(f"format {content['format']!r}, need {TAKE_FORMAT!r}")
+        rows, rate_hz = content["frames"], float(content["rate_hz"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadValue(
+            f"{path} is no take ({type(error).__name__}: {error}); give the take.json of a capture"
+        ) from error
+    return [frame_from_json(row) for row in rows], rate_hz
+
+
+def read_rig(path: Path) -> Rig:
+    """The rig in a file of any format that is known."""
+    from calibration.formats import read_any
+
+    return read_any(path.read_bytes(), name=path.stem.split(".")[0])

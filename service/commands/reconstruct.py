@@ -1,0 +1,52 @@
+"""`quadglass reconstruct`: the 3D part alone, on 2D people of another detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .screen import bar, remark, results
+
+
+def reconstruct(
+    views: Annotated[
+        list[str],
+        typer.Argument(metavar="CAMERA=DIR...", help="OpenPose JSON, one file per frame."),
+    ],
+    rig: Annotated[Path, typer.Option(help="The calibrated cameras, any format that is known.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the take.")],
+    skeleton: Annotated[
+        str, typer.Option(help="Joints in the files: body25b, body25, coco17 or halpe26.")
+    ] = "body25b",
+    rate_hz: Annotated[float, typer.Option(min=0.1, help="Frames a second.")] = 30.0,
+    raw: Annotated[bool, typer.Option("--raw", help="As measured, without smoothing.")] = False,
+) -> None:
+    """Make a take from 2D people that another tool found."""
+    from capture.reconstruct import ReconstructSettings
+    from capture.reconstruct import reconstruct as run
+    from capture.smooth import SmoothSettings
+
+    from ..take_summary import summarize
+    from .export import read_rig
+    from .named_paths import named_paths, only_cameras_of
+    from .take_files import summary_table, write_take
+
+    cameras = read_rig(rig)
+    folders = named_paths(views)
+    only_cameras_of(cameras, folders)
+    settings = ReconstructSettings(smooth=None if raw else SmoothSettings())
+    with bar("frames") as step:
+        frames = run(
+            cameras,
+            folders,
+            skeleton=skeleton,
+            rate_hz=rate_hz,
+            settings=settings,
+            name=out.name,
+            progress=step,
+        )
+    written = write_take(frames, cameras, out)
+    results.print(summary_table(summarize(frames)))
+    remark(f"-> {', '.join(map(str, written))}")

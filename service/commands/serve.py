@@ -1,0 +1,28 @@
+"""`quadglass serve`: the service and its page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings as YAML.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept.")] = None,
+) -> None:
+    """Run the service and its page. Options win over QUADGLASS_* variables, those over --config."""
+    from ..config import load_settings
+    from ..listen import listen
+
+    settings = load_settings(config)
+    changes = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    settings = settings.model_copy(update={"http": settings.http.model_copy(update=changes)})
+    if data_dir is not None:
+        settings = settings.model_copy(update={"data_dir": data_dir})
+    listen(settings)

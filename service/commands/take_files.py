@@ -1,0 +1,50 @@
+"""A take as files: what `capture` and `reconstruct` leave in their folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from calibration.rig import Rig
+from calibration.rig_file import rig_to_yaml
+from capture.export import export_take
+from capture.people import Frame
+
+from ..take_summary import TakeSummary
+
+__all__ = ["FORMS", "summary_table", "write_take"]
+
+FORMS = ("json", "trc", "csv")
+
+
+def write_take(frames: Sequence[Frame], rig: Rig, folder: Path) -> list[Path]:
+    """take.json, take.trc and take.csv in the folder, and the rig that they were made with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / "rig.yaml"]
+    written[0].write_text(rig_to_yaml(rig), encoding="utf-8")
+    for form in FORMS:
+        path = folder / f"take.{form}"
+        path.write_bytes(export_take(frames, rig, form))
+        written.append(path)
+    return written
+
+
+def summary_table(summary: TakeSummary, seconds: float | None = None) -> Table:
+    """The take's numbers for a person to read."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_row("frames", str(summary.frames))
+    table.add_row("people", str(summary.people))
+    table.add_row("frames with a person in 3D", f"{100 * summary.share_captured:.1f} %")
+    table.add_row("joints found of those people", f"{100 * summary.joints_share:.1f} %")
+    table.add_row("mean reprojection error", _number(summary.reprojection_px, "px"))
+    table.add_row("median sigma", _number(summary.sigma_mm, "mm"))
+    table.add_row("views a joint, mean", _number(summary.views, ""))
+    if seconds:
+        table.add_row("frame sets a second", f"{summary.frames / seconds:.1f}")
+    return table
+
+
+def _number(value: float | None, unit: str) -> str:
+    return "not known: nobody in 3D" if value is None else f"{value:.1f} {unit}".strip()
