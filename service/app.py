@@ -22,15 +22,13 @@ from .jobs import JobBoard
 from .keys import KeyGate
 from .limits import BodyLimit, body_limit
 from .metrics import Metrics
-from .network import load_predictor
-from .pipeline import PipelineSettings
-from .queue import MemoryQueue, Queue
-from .queue_redis import RedisQueue, RedisSource
+from .queue import Queue
 from .routes import calibrations, captures, docs, frames, health, images, jobs, page, rigs
 from .state import Service
 from .store import Store
 from .takes import Takes
 from .worker import Worker
+from .workers import make_queue
 
 _DESCRIPTION = "A board in, a calibrated rig out; frames in, people in metres out."
 _DRAIN_S = 10.0  # that the workers get to answer what they have taken
@@ -91,49 +89,15 @@ def _assemble(
     settings: Settings, queue: Queue | None, predictor: Predictor | None, metrics: Metrics
 ) -> Service:
     store = Store(settings.data_dir)
-    waiting, workers = _queue_and_workers(settings, queue, predictor, metrics)
+    own: tuple[Queue, Sequence[Worker]]
+    own = make_queue(settings, predictor, metrics) if queue is None else (queue, ())
     board = JobBoard(settings.data_dir)
     return Service(
         settings=settings,
         store=store,
         captures=Captures(Takes(settings.data_dir), TrackSettings(), settings.store),
-        queue=waiting,
-        workers=workers,
+        queue=own[0],
+        workers=own[1],
         jobs=CalibrationJobs(board, store, settings.store, metrics),
         metrics=metrics,
-    )
-
-
-def _queue_and_workers(
-    settings: Settings, queue: Queue | None, predictor: Predictor | None, metrics: Metrics
-) -> tuple[Queue, Sequence[Worker]]:
-    if queue is not None:
-        return queue, ()
-    if settings.queue.kind == "redis":
-        return RedisQueue(settings.queue), [
-            make_worker(settings, RedisSource(settings.queue), predictor, metrics, index)
-            for index in range(settings.worker.threads)
-        ]
-    memory = MemoryQueue(settings.queue)
-    return memory, [
-        make_worker(settings, memory, predictor, metrics, index)
-        for index in range(settings.worker.threads)
-    ]
-
-
-def make_worker(
-    settings: Settings,
-    source: RedisSource | MemoryQueue,
-    predictor: Predictor | None,
-    metrics: Metrics,
-    index: int = 0,
-) -> Worker:
-    """A worker on a queue, not started yet."""
-    return Worker(
-        source,
-        partial(load_predictor, settings.model) if predictor is None else lambda: predictor,
-        PipelineSettings(max_pixels=settings.limits.picture_pixels),
-        settings.batch,
-        metrics,
-        name=f"worker-{index}",
     )

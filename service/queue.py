@@ -57,6 +57,9 @@ class Source(Protocol):
     def answer(self, answer: Answer) -> None:
         """Hands an answer to whoever posted the task."""
 
+    def leave(self) -> None:
+        """Says that the worker is gone."""
+
 
 class DrainRate:
     """How fast answers have come lately (state: their times)."""
@@ -182,6 +185,9 @@ class MemoryQueue:
                 entry.loop.call_soon_threadsafe(_resolve, entry.future, answer)
             except RuntimeError:  # the poster's loop is closed: nobody waits
                 return
+
+    def leave(self) -> None:
+        """Nothing to do: the poster's side asks the worker itself whether it lives."""
 
     def _forget(self, task_id: str) -> _Open | None:
         entry = self._open.pop(task_id, None)

@@ -25,6 +25,7 @@ from typing import Any
 import redis
 import redis.asyncio
 
+from calibration.errors import CalibrationError
 from calibration.rig import Rig
 from calibration.rig_file import rig_to_yaml
 
@@ -232,7 +233,7 @@ class RedisSource:
                     return
                 self._closed.wait(0.2)
 
-    def close(self) -> None:
+    def leave(self) -> None:
         """Says good-bye; what is claimed and unanswered goes to another worker."""
         self._closed.set()
         if self._renewer is not None:
@@ -264,6 +265,8 @@ class RedisSource:
             return None
         entry, fields = entries[0]
         task = self._claimed(entry, fields)
+        if task is None:
+            return None
         pending = self._client.xpending_range(self._tasks_key, _GROUP, entry, entry, 1)
         lost = pending[0]["times_delivered"] - 1 if pending else 0
         logger.warning("%s: frame set %s: its worker was lost (%d times)", self.name, task.id, lost)
@@ -284,8 +287,15 @@ class RedisSource:
         )
         self.answer(Answer(task.id, error))
 
-    def _claimed(self, entry: bytes, fields: Mapping[bytes, bytes]) -> Task:
-        task = task_from_fields(fields)
+    def _claimed(self, entry: bytes, fields: Mapping[bytes, bytes]) -> Task | None:
+        try:
+            task = task_from_fields(fields)
+        except (KeyError, ValueError, CalibrationError) as error:
+            # Of another version, or not ours at all: it would kill one worker after another.
+            logger.warning("%s: entry %r cannot be read: %s", self.name, entry, error)
+            self._client.xack(self._tasks_key, _GROUP, entry)
+            self._client.xdel(self._tasks_key, entry)
+            return None
         with self._lock:
             self._taken[task.id] = (entry, fields[_REPLY_TO])
         return task

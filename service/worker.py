@@ -37,7 +37,7 @@ class Worker(threading.Thread):
         pipeline: PipelineSettings,
         batch: BatchSettings,
         metrics: Metrics,
-        name: str = "worker-0",
+        name: str,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._source = source
@@ -50,11 +50,11 @@ class Worker(threading.Thread):
         self.failure: Exception | None = None
 
     def stop(self) -> None:
-        """Finishes what waits, then ends."""
+        """Answers what it has taken, then ends."""
         self._stopping.set()
 
     def run(self) -> None:
-        """Loads and warms up the network, then works until stopped and nothing waits."""
+        """Loads and warms up the network, then works until stopped."""
         try:
             predictor = self._load()
             _warm_up(predictor, self._batch.pictures)
@@ -64,12 +64,16 @@ class Worker(threading.Thread):
             return
         self.warm.set()
         logger.info("%s: %s is ready", self.name, predictor.name)
-        while True:
-            tasks = gather(self._source, self._batch, _IDLE_S)
-            if tasks:
-                self._work(tasks, predictor)
-            elif self._stopping.is_set():
-                return
+        try:
+            while not self._stopping.is_set():
+                tasks = gather(self._source, self._batch, _IDLE_S)
+                if tasks:
+                    self._work(tasks, predictor)
+        except Exception as error:
+            logger.exception("%s: has to end", self.name)
+            self.failure = error
+        finally:
+            self._source.leave()
 
     def problem(self) -> str | None:
         """Why this worker does not work, or None."""
