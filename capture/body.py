@@ -16,7 +16,7 @@ from models.skeleton import COCO17
 
 from .people import F64
 
-__all__ = ["BONES", "impossible_joints", "mirrored", "swapped_parts"]
+__all__ = ["BONES", "impossible_joints", "mirrored", "swapped_parts", "twins"]
 
 Bool = NDArray[np.bool_]
 
@@ -53,6 +53,8 @@ PARTS: tuple[tuple[int, ...], ...] = ((1, 2, 3, 4), (5, 6, 7, 8, 9, 10), (11, 12
 _MIRROR = np.array(COCO17.flip_order)
 SWAP_GAIN = 0.4  # mirrored, a swapped part's error falls to less than this share
 SWAP_MIN_JOINTS = 3
+TWIN_M = 0.12  # two bodies nearer to each other than this, side aside, are one
+TWIN_MIN_JOINTS = 4
 SWAP_CUT_M = 0.5  # a joint further off than this says no more than this
 
 
@@ -93,6 +95,25 @@ def impossible_joints(positions: F64, sigma_m: F64, views: NDArray[np.int64]) ->
         blame = max(ends, key=lambda j: (-views[person, j], sigma_m[person, j], j))
         bad[person, blame] = True
     return bad
+
+
+def twins(positions: F64) -> list[tuple[int, int]]:
+    """Pairs of bodies in the same place, whichever side is called left.
+
+    Views that swap sides agree among themselves and look like a second person inside the first.
+
+    Args:
+        positions: (P, J, 3) metres, NaN missing.
+    """
+    if len(positions) < 2:
+        return []
+    middle = (positions + mirrored(positions)) / 2  # (P, J, 3) does not know left from right
+    off = np.sqrt(((middle[:, None] - middle[None]) ** 2).sum(axis=3))  # (P, P, J)
+    known = np.isfinite(off)
+    count = known.sum(axis=2)
+    mean = np.where(known, off, 0.0).sum(axis=2) / np.maximum(count, 1)
+    same = np.triu((count >= TWIN_MIN_JOINTS) & (mean < TWIN_M), 1)
+    return [(int(a), int(b)) for a, b in zip(*np.nonzero(same), strict=True)]
 
 
 def swapped_parts(

@@ -13,7 +13,7 @@ from calibration.triangulate import Reason, TriangulateSettings, Triangulation, 
 from models.sighting import Sighting
 
 from .associate import AssociateSettings, groups_of
-from .body import impossible_joints, mirrored, swapped_parts
+from .body import impossible_joints, mirrored, swapped_parts, twins
 from .observations import Observations, observe
 from .people import F64, NO_ID, FramePeople, JointSource, Person, Prediction
 
@@ -38,6 +38,7 @@ class CaptureSettings:
     associate: AssociateSettings = field(default_factory=AssociateSettings)
     triangulate: TriangulateSettings = field(default_factory=TriangulateSettings)
     min_joints: int = 5  # a person with fewer joints in metres is taken for a chance meeting
+    min_agreeing: float = 0.6  # share of the joints seen by two views whose views agree
     # A view whose joints were left out as outliers to this share shows somebody else.
     max_dropped: float = 0.6
     max_span_m: float = 2.8  # between two joints of one person: arms spread, or tall with arms up
@@ -104,6 +105,9 @@ def _bodies(
     if groups and stack.put_sides_right(seen, result, hints):
         result = stack.triangulate(seen, settings)
     people, joints = len(groups), stack.scores.shape[2]
+    united = _unite(seen, groups, hints, result.points.reshape(people, joints, 3))
+    if united is not None:
+        return _bodies(seen, *united, settings)
     dropped = result.dropped.reshape(-1, people, joints).sum(axis=2)  # (V, P)
     judged = dropped + result.used.reshape(-1, people, joints).sum(axis=2)
     foreign = (dropped > settings.max_dropped * judged) & (judged > 0)
@@ -112,6 +116,21 @@ def _bodies(
         pairs = [(g, hint) for g, hint in zip(kept, hints, strict=True) if len(g) >= 2]
         return _bodies(seen, [g for g, _ in pairs], [hint for _, hint in pairs], settings)
     return _checked(stack, groups, hints, result)
+
+
+def _unite(
+    seen: Observations, groups: list[Ints], hints: list[Prediction | None], points: F64
+) -> tuple[list[Ints], list[Prediction | None]] | None:
+    """The groups with two put together that are one person's views apart; None if none are."""
+    for first, second in twins(points):
+        apart = np.intersect1d(seen.view[groups[first]], seen.view[groups[second]]).size == 0
+        if not apart or (hints[first] is not None and hints[second] is not None):
+            continue
+        rest = [p for p in range(len(groups)) if p not in (first, second)]
+        both = np.concatenate([groups[first], groups[second]])
+        hint = hints[first] if hints[first] is not None else hints[second]
+        return [*(groups[p] for p in rest), both], [*(hints[p] for p in rest), hint]
+    return None
 
 
 def _checked(
@@ -213,8 +232,10 @@ class _Stack:
 
 
 def _believable(body: _Body, settings: CaptureSettings) -> bool:
+    """Whether a group is a person: enough joints, of those seen twice most agree, not too large."""
     points = body.points[np.isfinite(body.points[:, 0])]
-    if len(points) < settings.min_joints:
+    contradicted = int((body.reason == Reason.REJECTED).sum())
+    if len(points) < max(settings.min_joints, settings.min_agreeing * (len(points) + contradicted)):
         return False
     return bool(np.ptp(points, axis=0).max() <= settings.max_span_m)
 
