@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from .blocks import ActivationName, Attention, BlockName, Conv, block, grid
+from .blocks import ActivationName, Attention, BlockName, Conv, Pointwise, block, grid, zero_conv
 from .movenet import HEAD_CHANNELS, LIGHTNING, MULTIPOSE, TRUNK_CHANNELS, MoveNetTrunk, TrunkMaps
 
 __all__ = [
@@ -108,13 +108,24 @@ def _pretrained(name: str, front: FrontName) -> HourglassConfig:
 class Hourglass(nn.Module):
     """Down, the same again at half the size, up, added to what stayed at full size."""
 
-    def __init__(self, config: HourglassConfig, depth: int, width: int) -> None:
+    def __init__(
+        self, config: HourglassConfig, depth: int, width: int, sides: tuple[int, ...] = ()
+    ) -> None:
+        """Build one level and those below it.
+
+        Args:
+            config: of the network.
+            depth: levels from here down.
+            width: channels at this level.
+            sides: channels of an encoder's maps to take in at the levels below, if any.
+        """
         super().__init__()
         inner = width + config.growth
+        self.side = zero_conv(sides[0], inner) if sides else None
         self.up = _block(config, width, width)
         self.enter = _block(config, width, inner)
         if depth > 1:
-            self.lower: nn.Module = Hourglass(config, depth - 1, inner)
+            self.lower: nn.Module = Hourglass(config, depth - 1, inner, sides[1:])
         else:
             bottom = [_block(config, inner, inner)]
             if config.attention:
@@ -122,9 +133,13 @@ class Hourglass(nn.Module):
             self.lower = nn.Sequential(*bottom)
         self.leave = _block(config, inner, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, sides: list[Tensor]) -> Tensor:
         """(B, width, h, w) -> the same, h and w divisible by 2 ** depth."""
-        y = self.leave(self.lower(self.enter(functional.max_pool2d(x, 2))))
+        y = self.enter(functional.max_pool2d(x, 2))
+        if self.side is not None:
+            y = y + self.side(sides[0])
+        y = self.lower(y, sides[1:]) if isinstance(self.lower, Hourglass) else self.lower(y)
+        y = self.leave(y)
         up: Tensor = self.up(x) + functional.interpolate(y, scale_factor=2.0, mode="nearest")
         return up
 
@@ -137,23 +152,27 @@ class StackedHourglass(nn.Module):
         self.config = config
         width, joints = config.width, config.joints
         self.trunk: MoveNetTrunk | None = None
+        sides: tuple[int, ...] = ()
         if config.front.startswith("movenet"):
-            self.trunk = MoveNetTrunk(LIGHTNING if "lightning" in config.front else MULTIPOSE)
+            trunk = LIGHTNING if "lightning" in config.front else MULTIPOSE
+            self.trunk = MoveNetTrunk(trunk)
+            sides = trunk.sides
+            self.side = zero_conv(sides[0], width)
             inputs = TRUNK_CHANNELS + 3 * HEAD_CHANNELS + 2
-            self.first_tags = nn.Conv2d(inputs, joints, 1)
+            self.first_tags = Pointwise(inputs, joints)
             self.stem: nn.Module = nn.Sequential(
                 Conv(inputs + joints, width, 1, config.activation, norm=True),
                 _block(config, width, width),
             )
         else:
             self.stem = _paper_stem(config) if config.front == "paper" else _light_stem(config)
-        self.stacks = nn.ModuleList(_Stack(config) for _ in range(config.stacks))
+        self.stacks = nn.ModuleList(_Stack(config, sides[1:]) for _ in range(config.stacks))
         outputs = _output_channels(config)
         self.merge_features = nn.ModuleList(
-            nn.Conv2d(width, width, 1) for _ in range(config.stacks - 1)
+            Pointwise(width, width) for _ in range(config.stacks - 1)
         )
         self.merge_outputs = nn.ModuleList(
-            nn.Conv2d(outputs, width, 1) for _ in range(config.stacks - 1)
+            Pointwise(outputs, width) for _ in range(config.stacks - 1)
         )
 
     def forward(self, x: Tensor) -> PoseMaps:
@@ -170,19 +189,21 @@ class StackedHourglass(nn.Module):
         """
         found: list[StackMaps] = []
         logits: Tensor | None = None
+        sides: list[Tensor] = []
         if trunk is not None:
             known = torch.cat([trunk.features, trunk.hidden, grid(trunk.features)], 1)
             logits = trunk.joint_logits
             heat = logits.sigmoid()
             found.append(StackMaps(heat, self.first_tags(known), None))
-            y = self.stem(torch.cat([known, heat], 1))
+            y = self.stem(torch.cat([known, heat], 1)) + self.side(trunk.sides[0])
+            sides = trunk.sides[1:]
         else:
             y = self.stem(x / 255)
         for index, stack in enumerate(self.stacks):
             if self.config.checkpointing and torch.is_grad_enabled():
-                features, raw, logits = checkpoint(stack, y, logits, use_reentrant=False)
+                features, raw, logits = checkpoint(stack, y, logits, sides, use_reentrant=False)
             else:
-                features, raw, logits = stack(y, logits)
+                features, raw, logits = stack(y, logits, sides)
             found.append(_split(self.config, raw))
             if index + 1 < len(self.stacks):
                 y = y + self.merge_features[index](features) + self.merge_outputs[index](raw)
@@ -192,34 +213,33 @@ class StackedHourglass(nn.Module):
 class _Stack(nn.Module):
     """One hourglass, the blocks after it and its outputs."""
 
-    def __init__(self, config: HourglassConfig) -> None:
+    def __init__(self, config: HourglassConfig, sides: tuple[int, ...]) -> None:
         super().__init__()
         width = config.width
         self.config = config
-        self.hourglass = Hourglass(config, config.depth, width)
+        self.hourglass = Hourglass(config, config.depth, width, sides)
         self.features = nn.Sequential(
             *(_block(config, width, width) for _ in range(config.features))
         )
         if config.center_field:
             act, joints = config.activation, config.joints
-            self.heat = nn.Conv2d(width, joints, 1)
             # Starts as no correction at all, so the trunk's heatmaps are the first guess.
-            nn.init.zeros_(self.heat.weight)
-            assert self.heat.bias is not None
-            nn.init.zeros_(self.heat.bias)
+            self.heat = zero_conv(width, joints)
             self.field = nn.Sequential(
-                Conv(width + 2, width, 1, act, norm=config.norm), nn.Conv2d(width, 3 * joints, 1)
+                Conv(width + 2, width, 1, act, norm=config.norm), Pointwise(width, 3 * joints)
             )
             self.tags = nn.Sequential(
                 Conv(width + 2 + 3 * joints, width, 1, act, norm=config.norm),
-                nn.Conv2d(width, joints, 1),
+                Pointwise(width, joints),
             )
         else:
-            self.outputs = nn.Conv2d(width, _output_channels(config), 1)
+            self.outputs = Pointwise(width, _output_channels(config))
 
-    def forward(self, x: Tensor, logits: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    def forward(
+        self, x: Tensor, logits: Tensor | None, sides: list[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Features, all outputs in one tensor, and the heatmap logits for the next stack."""
-        y = self.features(self.hourglass(x))
+        y = self.features(self.hourglass(x, sides))
         if not self.config.center_field:
             return y, self.outputs(y), None
         place = grid(y)

@@ -18,7 +18,7 @@ from .sighting import Sighting
 from .skeleton import COCO17, Skeleton
 from .weights import open_weights
 
-__all__ = ["DEFAULT_PROVIDERS", "OnnxPredictor", "Predictor"]
+__all__ = ["DEFAULT_PROVIDERS", "OnnxPredictor", "Predictor", "check_image", "to_candidates"]
 
 F32: TypeAlias = NDArray[np.float32]
 U8: TypeAlias = NDArray[np.uint8]
@@ -100,7 +100,7 @@ class OnnxPredictor:
             BadImage: an image is not uint8 with three channels, or is empty.
         """
         for index, image in enumerate(images):
-            _check_image(index, image)
+            check_image(index, image)
         boxes = [fit_letterbox((im.shape[1], im.shape[0]), self.input_side) for im in images]
         found: dict[int, Candidates] = {}
         for outer in dict.fromkeys(box.outer_px for box in boxes):
@@ -109,7 +109,7 @@ class OnnxPredictor:
             outputs = self._session.run(None, {"images": batch})
             for row, index in enumerate(chosen):
                 height, width = images[index].shape[:2]
-                found[index] = _candidates(
+                found[index] = to_candidates(
                     [np.asarray(output[row]) for output in outputs], boxes[index], (width, height)
                 )
         return [found[index] for index in range(len(images))]
@@ -126,7 +126,12 @@ class OnnxPredictor:
         return [group(candidates, self._settings) for candidates in self.candidates(images)]
 
 
-def _check_image(index: int, image: U8) -> None:
+def check_image(index: int, image: U8) -> None:
+    """Refuse what is not a picture.
+
+    Raises:
+        BadImage: not uint8 with three channels, or empty.
+    """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise BadImage(
             f"image {index} is {image.dtype} of shape {image.shape}; "
@@ -134,8 +139,14 @@ def _check_image(index: int, image: U8) -> None:
         )
 
 
-def _candidates(outputs: list[F32], box: Letterbox, size_px: tuple[int, int]) -> Candidates:
-    """What the graph said, in pixels of the picture that was given."""
+def to_candidates(outputs: list[F32], box: Letterbox, size_px: tuple[int, int]) -> Candidates:
+    """What the network said of one picture, in pixels of the picture that was given.
+
+    Args:
+        outputs: peaks of the graph in the order of ``models.training.peaks.OUTPUT_NAMES``.
+        box: how the picture was fitted into the input.
+        size_px: (width, height) of the picture.
+    """
     joints, scores, tags, centers, sizes, seeds, seed_scores, seed_joints = (
         output.astype(np.float64) for output in outputs
     )

@@ -1,0 +1,83 @@
+"""Other ways to the same answer, measured beside our file: a network not exported, MoveNet."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from models.candidates import Candidates
+from models.grouping import DecodeSettings, group
+from models.hourglass import StackedHourglass
+from models.letterbox import apply_letterbox, fit_letterbox, to_image
+from models.predictor import to_candidates
+from models.sighting import Sighting
+from models.skeleton import COCO17
+
+from .peaks import PeakSettings, gather
+
+__all__ = ["MultiPose", "TorchPredictor"]
+
+U8: TypeAlias = NDArray[np.uint8]
+
+# MultiPose always answers with six people; below this its own demo draws none.
+_LEAST_SCORE = 0.05
+_PEOPLE_COLUMNS = 51  # 17 x (y, x, score), then the box, then the person's score
+
+
+class TorchPredictor:
+    """Holds a network that is still in training and looks through it as serving would."""
+
+    def __init__(self, network: StackedHourglass, input_side: int) -> None:
+        self.input_side = input_side
+        self._network = network
+
+    def candidates(self, images: Sequence[U8]) -> list[Candidates]:
+        """Peaks and tags of each picture."""
+        return [self._look(image) for image in images]
+
+    def predict(self, images: Sequence[U8]) -> list[list[Sighting]]:
+        """People of each picture, best first."""
+        return [group(found, DecodeSettings()) for found in self.candidates(images)]
+
+    def _look(self, image: U8) -> Candidates:
+        height, width = image.shape[:2]
+        box = fit_letterbox((width, height), self.input_side)
+        rgb = apply_letterbox(image, box)[:, :, ::-1].transpose(2, 0, 1)
+        with torch.no_grad():
+            maps = self._network(torch.from_numpy(rgb.astype(np.float32))[None])
+            outputs = [output[0].numpy() for output in gather(maps, PeakSettings())]
+        return to_candidates(outputs, box, (width, height))
+
+
+class MultiPose:
+    """Holds a session on MoveNet MultiPose, the peer: at most six people, its own grouping."""
+
+    def __init__(self, path: Path, input_side: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        self.input_side = input_side
+        self._session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+
+    def predict(self, images: Sequence[U8]) -> list[list[Sighting]]:
+        """People of each picture, best first."""
+        return [self._look(image) for image in images]
+
+    def _look(self, image: U8) -> list[Sighting]:
+        box = fit_letterbox((image.shape[1], image.shape[0]), self.input_side)
+        rgb = np.ascontiguousarray(apply_letterbox(image, box)[None, :, :, ::-1])
+        rows = np.asarray(self._session.run(None, {"input:0": rgb.astype(np.int32)})[0])[0]
+        people = []
+        for row in rows[rows[:, -1] >= _LEAST_SCORE]:
+            points = row[:_PEOPLE_COLUMNS].reshape(len(COCO17.joints), 3).astype(np.float64)
+            # Its answers are shares of the whole input, counted from its upper left corner.
+            joints = points[:, 1::-1] * np.asarray(box.outer_px) - 0.5
+            nothing = np.zeros(len(points), dtype=bool)
+            people.append(Sighting(to_image(joints, box), points[:, 2], float(row[-1]), nothing))
+        return people
