@@ -12,6 +12,7 @@ Dao et al., FlashAttention (2022), algorithm 1; Dao, FlashAttention-2 (2023), al
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from .backends import choose
 from .errors import BadOperand
@@ -115,26 +116,37 @@ def _library(
     queries, keys = q.shape[-2], k.shape[-2]
     if bias is None and queries == keys:
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
-    # PyTorch's own causal mask starts from the first query, ours ends at the last.
+    # PyTorch's own causal mask starts from the first query, ours ends at the last. Pieces are
+    # made again in the backward pass: their masks, kept for it, would be a mask of everything.
     pieces = []
-    for start in range(0, queries, CAUSAL_ROWS):
+    for start in range(0, max(queries, 1), CAUSAL_ROWS):
         stop = min(start + CAUSAL_ROWS, queries)
         seen = max(keys - queries + stop, 0)
-        mask = visible(stop - start, seen, q.device)
-        if bias is not None:
-            rows = bias if bias.shape[-2] == 1 else bias[..., start:stop, :]
-            columns = rows if rows.shape[-1] == 1 else rows[..., :seen]
-            mask = columns.masked_fill(~mask, -torch.inf)
-        pieces.append(
-            F.scaled_dot_product_attention(
-                q[..., start:stop, :],
-                k[..., :seen, :],
-                v[..., :seen, :],
-                attn_mask=mask,
-                scale=scale,
-            )
+        part = (
+            None
+            if bias is None
+            else _part(bias.reshape(1, -1) if bias.dim() < 2 else bias, start, stop, seen)
         )
-    return torch.cat(pieces, dim=-2) if pieces else torch.empty_like(q)
+        operands = (q[..., start:stop, :], k[..., :seen, :], v[..., :seen, :], part, scale)
+        if torch.is_grad_enabled():
+            pieces.append(checkpoint(_causal_piece, *operands, use_reentrant=False))
+        else:
+            pieces.append(_causal_piece(*operands))
+    return torch.cat(pieces, dim=-2)
+
+
+def _part(bias: Tensor, start: int, stop: int, seen: int) -> Tensor:
+    """Rows and columns of a bias, of which each may be one for all."""
+    rows = bias if bias.shape[-2] == 1 else bias[..., start:stop, :]
+    return rows if rows.shape[-1] == 1 else rows[..., :seen]
+
+
+def _causal_piece(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    """Queries of which the last sees all keys given."""
+    mask = visible(q.shape[-2], k.shape[-2], q.device)
+    if bias is not None:
+        mask = bias.masked_fill(~mask, -torch.inf)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> None:
