@@ -6,13 +6,13 @@ import logging
 import queue
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 from calibration.board import check_board_for_rig, parse_board
+from calibration.calibrate import CalibrateSettings, Calibration, Progress, calibrate
 from calibration.errors import Cancelled
 from calibration.prepare import footage_from_dir, footage_from_quad, parse_layout
 
@@ -38,6 +38,7 @@ class CalibrationRequest:
     kind: str | None = None  # quad | stereo | multi; None: by the number of cameras
     layout: str | None = None  # of four-in-one footage
     reference: str | None = None  # the camera that anchors the world
+    world: str | None = None  # reference | board | floor
 
     def check(self) -> None:
         """Refuses what cannot be read before anything is kept.
@@ -165,11 +166,9 @@ def _calibration_of(
     folder: Path,
     name: str,
     request: CalibrationRequest,
-    progress: Any,
-    cancelled: Any,
-) -> Any:
-    from calibration.calibrate import CalibrateSettings, calibrate
-
+    progress: Callable[[Progress], None],
+    cancelled: Callable[[], bool],
+) -> Calibration:
     board = parse_board(request.board, request.square_mm)
     if request.layout is not None:
         footage = footage_from_quad(folder, parse_layout(request.layout))
@@ -177,8 +176,8 @@ def _calibration_of(
         footage = footage_from_dir(folder)
     options: Mapping[str, Any] = {
         key: value
-        for key, value in (("kind", request.kind), ("reference", request.reference))
-        if value is not None
+        for key in ("kind", "reference", "world")
+        if (value := getattr(request, key)) is not None
     }
     settings = CalibrateSettings(name=name, **options)
     return calibrate(footage, board, settings, progress=progress, cancelled=cancelled)

@@ -29,8 +29,10 @@ _VALUES = {
     "square_mm": "Side of a printed square, millimetres.",
     "kind": "`quad`, `stereo` or `multi`; by the number of cameras if absent.",
     "layout": "How four cameras lie in one picture: `2x2`, `4x1`, `1x4` or `x,y,w,h;…`.",
-    "reference": "The camera that anchors the world.",
+    "reference": "The camera that anchors the world; the first if absent.",
+    "world": "`reference` (that camera is the origin), `board` or `floor` (where the board lay).",
 }
+_CHOICES = {"kind": ("quad", "stereo", "multi"), "world": ("reference", "board", "floor")}
 _BODY = pictures_body(
     "A camera's footage, the field is its name: pictures (one field each), a video, or a zip. "
     "`footage` holds all cameras at once: a zip with a folder or video for each, or, with "
@@ -107,6 +109,12 @@ def _request(form: FormData) -> CalibrationRequest:
                 "has to be sent as files (with a file name)",
                 field=f"/{name}",
             )
+    for name, choices in _CHOICES.items():
+        if values.get(name, choices[0]) not in choices:
+            raise BadValue(
+                f"{name} is {values[name][:40]!r}, needs one of {', '.join(choices)}",
+                field=f"/{name}",
+            )
     square_mm = number(values, "square_mm")
     if "board" not in values or square_mm is None:
         missing = "board" if "board" not in values else "square_mm"
@@ -120,6 +128,7 @@ def _request(form: FormData) -> CalibrationRequest:
         kind=values.get("kind") or None,
         layout=values.get("layout") or None,
         reference=values.get("reference") or None,
+        world=values.get("world") or None,
     )
 
 

@@ -21,12 +21,17 @@ from models.skeleton import COCO17
 
 JOINTS = len(COCO17.joints)
 PEOPLE = 3
-RADIUS_PX = 7
+RADIUS_PX = 3.0
+FACE = 5  # the first joints; they lie close together, so their dots are smaller
+FACE_RADIUS_PX = 1.0
 BACKGROUND = 20
 
 
 def draw(
-    people_px: Sequence[NDArray[np.float64]], size_px: tuple[int, int]
+    people_px: Sequence[NDArray[np.float64]],
+    size_px: tuple[int, int],
+    radius_px: float = RADIUS_PX,
+    face_radius_px: float = FACE_RADIUS_PX,
 ) -> NDArray[np.uint8]:
     """A picture of people, (J, 2) pixels each, NaN for joints that are not to be seen."""
     image = np.full((size_px[1], size_px[0], 3), BACKGROUND, dtype=np.uint8)
@@ -34,9 +39,10 @@ def draw(
         for joint, (x, y) in enumerate(joints_px):
             if np.isfinite(x) and 0 <= x < size_px[0] and 0 <= y < size_px[1]:
                 colour = (70 * person + 60, 12 * joint + 40, 255)
+                radius = face_radius_px if joint < FACE else radius_px
                 # Sixteenths of a pixel, so that the centre is where it should be.
                 center = (round(x * 16), round(y * 16))
-                cv2.circle(image, center, RADIUS_PX * 16, colour, -1, cv2.LINE_8, 4)
+                cv2.circle(image, center, round(radius * 16), colour, -1, cv2.LINE_8, 4)
     return image
 
 

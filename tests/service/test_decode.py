@@ -58,9 +58,9 @@ def test_webp_sizes_of_both_codings(quality: int) -> None:
 
 def test_progressive_jpegs_and_grey_ones_have_headers() -> None:
     grey = cv2.imencode(".jpg", np.zeros((31, 47), np.uint8))[1].tobytes()
-    wave = cv2.imencode(
-        ".jpg", np.zeros((31, 47, 3), np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
-    )[1].tobytes()
+    wave = cv2.imencode(".jpg", np.zeros((31, 47, 3), np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[
+        1
+    ].tobytes()
     for data in (grey, wave):
         assert decode(data, max_pixels=MAX).image.shape == (31, 47, 3)
 
