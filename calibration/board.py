@@ -129,8 +129,11 @@ def detect(image: NDArray[np.uint8], board: Board, effort: Effort = "quick") -> 
             gray, (columns + 1, rows + 1), board.marker_ratio, board.dictionary, board.inverted
         )
         return None if found is None else Detection(*found)
-    corners = find_corners(gray, board.inner_corners, effort)
-    return None if corners is None else Detection(corners, np.arange(columns * rows))
+    grid = find_corners(gray, board.inner_corners, effort)
+    if grid is None:
+        return None
+    corners, trusted = grid
+    return Detection(corners[trusted], np.flatnonzero(trusted))
 
 
 def _check_counts(columns: int, rows: int, least: int) -> None:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .board_grid import WINDOW_PX, WINDOW_SHARE
 from .camera import F64
-from .chessboard import WINDOW_PX, WINDOW_SHARE
 
 # Fewer corners say nothing about a lens and little about a pose.
 MIN_CORNERS = 6

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .board_grid import is_grid, refine, right_handed
 from .board_regions import Region, regions
 from .camera import F64
 
@@ -25,17 +26,16 @@ MAX_CROP = 5.0
 QUICK_SIDE_PX = 480
 THOROUGH_SIDES_PX = (960, 1440)
 SB_SIDE_PX = 1200
-# cornerSubPix half-window: a fixed 12 reaches into the next square of a small board (5.7 px error).
-WINDOW_SHARE = 0.4
-WINDOW_PX = (2, 11)
-# A real grid fits a homography to a fraction of its spacing, strong lens distortion included.
-MAX_BEND = 0.35
+# A board of which more corners slipped is not measured, only seen.
+MIN_TRUSTED = 0.85
 # Neighbouring squares that differ the right way; printed boards in bad light stay above 0.97.
 MIN_ALTERNATING = 0.85
 
 
-def find_corners(gray: Gray, inner_corners: tuple[int, int], effort: Effort) -> F64 | None:
-    """(N, 2) corners row by row from the canonical end, or None.
+def find_corners(
+    gray: Gray, inner_corners: tuple[int, int], effort: Effort
+) -> tuple[F64, NDArray[np.bool_]] | None:
+    """(N, 2) corners row by row from the canonical end, and (N,) which to trust; or None.
 
     The order is the same for every camera: on the printed side, a quarter turn clockwise takes the
     columns' direction to the rows', and the first square is dark (if the counts tell the ends).
@@ -48,33 +48,14 @@ def find_corners(gray: Gray, inner_corners: tuple[int, int], effort: Effort) -> 
     coarse = _coarse(gray, inner_corners, effort)
     if coarse is None:
         return None
-    coarse = _right_handed(coarse, inner_corners)
-    fine = refine(gray, coarse, inner_corners)
-    if not _is_grid(fine, inner_corners):
+    fine, trusted = refine(gray, right_handed(coarse, inner_corners), inner_corners)
+    if trusted.mean() < MIN_TRUSTED or not is_grid(fine, inner_corners):
         return None
-    return _canonical(gray, fine, inner_corners)
-
-
-def refine(gray: Gray, corners: F64, inner_corners: tuple[int, int]) -> F64:
-    """(N, 2) sub-pixel corners; the window follows the smallest spacing."""
-    spacing = min_spacing(corners, inner_corners)
-    half = int(np.clip(round(WINDOW_SHARE * spacing), *WINDOW_PX))
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 100, 1e-3)
-    start = np.ascontiguousarray(corners, dtype=np.float32).reshape(-1, 1, 2)
-    out = cv2.cornerSubPix(gray, start, (half, half), (-1, -1), criteria)
-    fine = np.asarray(out, dtype=np.float64).reshape(-1, 2)
-    strayed = np.linalg.norm(fine - corners, axis=1) > 0.5 * spacing
-    fine[strayed] = corners[strayed]  # _is_grid decides whether this is still a board
-    return fine
-
-
-def min_spacing(corners: F64, inner_corners: tuple[int, int]) -> float:
-    """Smallest distance of neighbouring corners, pixels."""
-    columns, rows = inner_corners
-    grid = corners.reshape(rows, columns, 2)
-    along = np.linalg.norm(np.diff(grid, axis=1), axis=2).min(initial=np.inf)
-    across = np.linalg.norm(np.diff(grid, axis=0), axis=2).min(initial=np.inf)
-    return float(min(along, across))
+    turned = _is_turned(gray, fine, inner_corners)
+    if turned is None:
+        return None
+    step = -1 if turned else 1
+    return np.ascontiguousarray(fine[::step]), np.ascontiguousarray(trusted[::step])
 
 
 def _coarse(gray: Gray, inner_corners: tuple[int, int], effort: Effort) -> F64 | None:
@@ -127,7 +108,7 @@ def _classic(
     picture: Gray, scale: float, origin: tuple[int, int], inner_corners: tuple[int, int]
 ) -> F64 | None:
     found, corners = cv2.findChessboardCorners(picture, inner_corners, flags=CLASSIC)
-    return _to_full(corners, scale, origin) if found else None
+    return _settled(picture, corners, scale, origin, inner_corners) if found else None
 
 
 def _sector_based(
@@ -137,38 +118,27 @@ def _sector_based(
         return None
     flags = cv2.CALIB_CB_NORMALIZE_IMAGE
     found, corners = cv2.findChessboardCornersSB(picture, inner_corners, flags=flags)
-    return _to_full(corners, scale, origin) if found else None
+    return _settled(picture, corners, scale, origin, inner_corners) if found else None
 
 
-def _to_full(corners: object, scale: float, origin: tuple[int, int]) -> F64:
+def _settled(
+    picture: Gray,
+    corners: object,
+    scale: float,
+    origin: tuple[int, int],
+    inner_corners: tuple[int, int],
+) -> F64 | None:
+    """Full-resolution corners, refined in the resized picture they were found in first.
+
+    A pixel there may be five here, more than the last refinement could make up for.
+    """
+    small, _ = refine(picture, np.asarray(corners, dtype=np.float64).reshape(-1, 2), inner_corners)
     # Pixel centres are integers, so a resize is x2 = (x1 + 0.5) * s - 0.5.
-    small = np.asarray(corners, dtype=np.float64).reshape(-1, 2)
     return np.asarray((small + 0.5) / scale - 0.5 + np.asarray(origin))
 
 
-def _right_handed(corners: F64, inner_corners: tuple[int, int]) -> F64:
-    """Corners in an order that turns the same way as the picture's axes."""
-    columns, rows = inner_corners
-    grid = corners.reshape(rows, columns, 2)
-    along = (grid[:, -1] - grid[:, 0]).mean(axis=0)
-    down = (grid[-1] - grid[0]).mean(axis=0)
-    if along[0] * down[1] - along[1] * down[0] < 0:
-        grid = grid[:, ::-1]
-    return np.ascontiguousarray(grid).reshape(-1, 2)
-
-
-def _is_grid(corners: F64, inner_corners: tuple[int, int]) -> bool:
-    columns, rows = inner_corners
-    ideal = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
-    H, _ = cv2.findHomography(ideal.astype(np.float64), corners, 0)
-    if H is None:
-        return False
-    mapped = cv2.perspectiveTransform(ideal.astype(np.float64).reshape(-1, 1, 2), H)
-    off = np.linalg.norm(np.asarray(mapped).reshape(-1, 2) - corners, axis=1)
-    return bool(off.max() < MAX_BEND * min_spacing(corners, inner_corners))
-
-
-def _canonical(gray: Gray, corners: F64, inner_corners: tuple[int, int]) -> F64 | None:
+def _is_turned(gray: Gray, corners: F64, inner_corners: tuple[int, int]) -> bool | None:
+    """Whether the corners start at the far end; None if the squares do not alternate."""
     columns, rows = inner_corners
     grid = corners.reshape(rows, columns, 2)
     middles = (grid[:-1, :-1] + grid[1:, :-1] + grid[:-1, 1:] + grid[1:, 1:]) / 4.0
@@ -184,11 +154,9 @@ def _canonical(gray: Gray, corners: F64, inner_corners: tuple[int, int]) -> F64 
         ]
     )
     if steps.size == 0:
-        return corners
+        return False
     first_dark = bool(np.median(steps) > 0)
     alternating = float(np.mean((steps > 0) == first_dark))
     if alternating < MIN_ALTERNATING:
         return None
-    if (columns + rows) % 2 == 1 and not first_dark:
-        return np.ascontiguousarray(corners[::-1])
-    return corners
+    return (columns + rows) % 2 == 1 and not first_dark

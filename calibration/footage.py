@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -34,7 +34,9 @@ class Clip:
     frames: tuple[int, ...] = ()  # video frames, rising; empty for images
     crop_xywh: Box | None = None
     frame_count: int = 0  # frames of the whole video
-    cut_from: Source = Source()  # the file and the part of it that these pictures are
+    cut_from: Source = field(
+        default_factory=Source
+    )  # the file and the part of it that these pictures are
 
     @property
     def is_video(self) -> bool:

@@ -1,0 +1,138 @@
+"""From first guesses to the final estimate: start, robust pass, rejection, least squares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .board import Board
+from .bundle import Fit, Precision, minimize, precision, robust_start
+from .camera import F64
+from .extrinsics import board_in_reference
+from .intrinsics import Lens, board_poses
+from .normal_equations import N_CAMERA, Estimate, Problem, build_problem
+from .projection import N_INTRINSICS, SHORT_LENS_ZEROS, pack
+from .rejection import Key, Outliers, find_outliers
+from .rig import Rejected
+from .views import View
+
+# Rejection changes the estimate, which may clear or convict others; two rounds settle it.
+ROUNDS = 2
+
+Candidates = Mapping[Key, Sequence[F64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """The final estimate, what it rests on, and how sure it is."""
+
+    problem: Problem
+    fit: Fit
+    precision: Precision
+    rejected: tuple[Rejected, ...]
+    dropped_corners: int
+
+
+def view_poses(views: Sequence[View], lenses: Mapping[str, Lens], board: Board) -> Candidates:
+    """Candidate `cam_from_board` of every view; views without any are left out."""
+    found = {}
+    for view in views:
+        lens = lenses[view.camera]
+        poses = board_poses(view, lens.K, lens.dist, board)
+        if poses:
+            found[view.key] = poses
+    return found
+
+
+def free_parameters(
+    lenses: Mapping[str, Lens], reference: str, fixed_lenses: frozenset[str] = frozenset()
+) -> NDArray[np.bool_]:
+    """(C, 15) which parameters to solve for.
+
+    Not the reference's pose, not given lenses, not the terms that a short lens has not.
+    """
+    free = np.ones((len(lenses), N_CAMERA), dtype=bool)
+    for row, (name, lens) in enumerate(lenses.items()):
+        if name == reference:
+            free[row, N_INTRINSICS:] = False
+        if lens.short:
+            free[row, SHORT_LENS_ZEROS] = False
+        if name in fixed_lenses:
+            free[row, :N_INTRINSICS] = False
+    return free
+
+
+def refine(
+    views: Sequence[View],
+    candidates: Candidates,
+    lenses: Mapping[str, Lens],
+    cam_from_reference: Mapping[str, F64],
+    board: Board,
+    free: NDArray[np.bool_],
+    check: Callable[[], None] = lambda: None,
+) -> Refined:
+    """The joint refinement of everything.
+
+    Args:
+        views: all views with a candidate pose.
+        candidates: their poses.
+        lenses: first lenses, one per camera, in the rig's order.
+        cam_from_reference: first camera poses.
+        board: the board.
+        free: (C, 15) parameters to solve for.
+        check: called every iteration; may raise to stop.
+    """
+    names = list(lenses)
+    found = Outliers()
+    kept = list(views)
+    reasons: list[Rejected] = []
+    estimate: Estimate | None = None
+    for _ in range(ROUNDS):
+        problem = build_problem(kept, names, board, free, found.apart)
+        start = _start(problem, candidates, lenses, cam_from_reference, board, estimate)
+        estimate = robust_start(problem, start, check)
+        found = find_outliers(problem, estimate, board, found.apart)
+        reasons += found.reasons
+        kept = [view for view in kept if view.key not in found.views]
+        if not found.reasons:
+            break
+    final = build_problem(kept, names, board, free, found.apart, found.corners)
+    start = _start(final, candidates, lenses, cam_from_reference, board, estimate)
+    fit = minimize(final, start, check=check)
+    return Refined(
+        problem=final,
+        fit=fit,
+        precision=precision(final, fit.estimate),
+        rejected=tuple(reasons),
+        dropped_corners=sum(int(far.sum()) for far in found.corners.values()),
+    )
+
+
+def _start(
+    problem: Problem,
+    candidates: Candidates,
+    lenses: Mapping[str, Lens],
+    cam_from_reference: Mapping[str, F64],
+    board: Board,
+    earlier: Estimate | None,
+) -> Estimate:
+    if earlier is not None:
+        cams = dict(zip(problem.cameras, earlier.cam_from_world, strict=True))
+        intrinsics = earlier.intrinsics
+    else:
+        cams = {name: cam_from_reference[name] for name in problem.cameras}
+        intrinsics = np.stack([pack(lens.K, lens.dist) for lens in lenses.values()])
+    seen: dict[int, list[View]] = {}
+    for row, view in enumerate(problem.views):
+        seen.setdefault(int(problem.board_of[row]), []).append(view)
+    boards = np.empty((len(problem.boards), 4, 4))
+    for index, members in seen.items():
+        if len(members) == 1:
+            boards[index] = candidates[members[0].key][0]
+        else:
+            options = [(view.camera, candidates[view.key]) for view in members]
+            boards[index] = board_in_reference(options, cams, lenses, board)
+    return Estimate(intrinsics, np.stack(list(cams.values())), boards)

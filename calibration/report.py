@@ -1,0 +1,164 @@
+"""The report of a calibration as plain values, for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from .board import Board
+from .camera import Camera
+from .extrinsics import Edge
+from .intrinsics import Lens
+from .normal_equations import residuals
+from .projection import INTRINSIC_NAMES
+from .quality import CameraFigures, Edges
+from .refinement import Refined
+from .rig import Rejected, Rig
+from .views import Sightings
+
+FORMAT = "quadglass-calibration-report/1"
+POSE_NAMES = ("rot_x", "rot_y", "rot_z", "t_x", "t_y", "t_z")
+
+
+def rig_report(
+    rig: Rig,
+    refined: Refined,
+    figures: Mapping[str, CameraFigures],
+    lengths: Edges,
+    edges: Sequence[Edge],
+    sightings: Sightings,
+    lenses: Mapping[str, Lens],
+) -> dict[str, Any]:
+    """Everything known about how good a rig is."""
+    assert rig.quality is not None, "a calibrated rig has its quality"
+    assert rig.verdict is not None, "a calibrated rig has its verdict"
+    assert rig.target is not None, "a calibrated rig has its target"
+    centers = {camera.name: camera.center_world for camera in rig.cameras}
+    return {
+        "format": FORMAT,
+        "rig": rig.name,
+        "kind": rig.kind,
+        "created": rig.created,
+        "board": asdict(rig.target),
+        "grade": rig.verdict.grade,
+        "findings": [asdict(finding) for finding in rig.verdict.findings],
+        "quality": asdict(rig.quality),
+        "edges": asdict(lengths),
+        "noise_px": refined.precision.sigma_px,
+        "solve": _solve(refined),
+        "cameras": {
+            camera.name: _camera(camera, refined, figures[camera.name], sightings)
+            | {"lens_alone_rms_px": _finite(lenses[camera.name].rms_px)}
+            for camera in rig.cameras
+        },
+        "pairs": [
+            {
+                "first": edge.first,
+                "second": edge.second,
+                "moments": edge.moments,
+                "agreeing": edge.agreeing,
+                "distance_m": float(np.linalg.norm(centers[edge.first] - centers[edge.second])),
+            }
+            for edge in edges
+        ],
+        "stereo": None
+        if rig.stereo is None
+        else {
+            "left": rig.stereo.left,
+            "right": rig.stereo.right,
+            "baseline_m": float(np.linalg.norm(rig.stereo.t)),
+            "epipolar_rms_px": rig.stereo.epipolar_rms_px,
+        },
+        "views": _views(refined),
+        "rejected": [asdict(item) for item in rig.rejected],
+        "covariance": {
+            "parameters": [
+                f"{camera.name}.{name}"
+                for camera in rig.cameras
+                for name in INTRINSIC_NAMES + POSE_NAMES
+            ],
+            "units": "pixels, radians and metres; poses relative to the reference camera, "
+            "rotations as small turns after the pose",
+            "matrix": refined.precision.covariance.tolist(),
+        },
+    }
+
+
+def lens_report(
+    cameras: Sequence[Camera],
+    refined: Refined,
+    figures: Mapping[str, CameraFigures],
+    sightings: Sightings,
+    rejected: Sequence[Rejected],
+    board: Board,
+) -> dict[str, Any]:
+    """Everything known about how good lenses are that were calibrated alone."""
+    return {
+        "format": FORMAT,
+        "board": asdict(board.target),
+        "noise_px": refined.precision.sigma_px,
+        "solve": _solve(refined),
+        "cameras": {
+            camera.name: _camera(camera, refined, figures[camera.name], sightings)
+            for camera in cameras
+        },
+        "views": _views(refined),
+        "rejected": [asdict(item) for item in rejected],
+    }
+
+
+def _solve(refined: Refined) -> dict[str, Any]:
+    return {
+        "iterations": refined.fit.iterations,
+        "converged": refined.fit.converged,
+        "views": len(refined.problem.views),
+        "corners": int(refined.problem.used.sum()),
+        "dropped_corners": refined.dropped_corners,
+        "degrees_of_freedom": refined.precision.dof,
+    }
+
+
+def _camera(
+    camera: Camera, refined: Refined, figures: CameraFigures, sightings: Sightings
+) -> dict[str, Any]:
+    index = refined.problem.cameras.index(camera.name)
+    sigma = np.sqrt(np.diag(refined.precision.covariance)).reshape(-1, 15)[index]
+    return {
+        "size_px": list(camera.size_px),
+        "K": camera.K.tolist(),
+        "distortion": camera.dist.tolist(),
+        "center_world_m": camera.center_world.tolist(),
+        "looked_at": sightings.looked_at.get(camera.name, 0),
+        "found": sum(view.camera == camera.name for view in sightings.views),
+        "quality": asdict(figures.quality),
+        "max_px": figures.max_px,
+        "tilt_range_deg": figures.tilt_range_deg,
+        "coverage_counts": [list(row) for row in figures.coverage_counts],
+        "sigma": dict(zip(INTRINSIC_NAMES + POSE_NAMES, sigma.tolist(), strict=True)),
+    }
+
+
+def _views(refined: Refined) -> list[dict[str, Any]]:
+    problem = refined.problem
+    off = np.linalg.norm(residuals(problem, refined.fit.estimate), axis=-1)
+    rows = []
+    for row, view in enumerate(problem.views):
+        values = off[row][problem.used[row]]
+        rows.append(
+            {
+                "camera": view.camera,
+                "moment": view.moment,
+                "use": "rig" if problem.boards[problem.board_of[row]][0] == "moment" else "lens",
+                "corners": len(values),
+                "rms_px": float(np.sqrt(np.mean(values**2))) if len(values) else None,
+                "max_px": float(values.max()) if len(values) else None,
+            }
+        )
+    return rows
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None

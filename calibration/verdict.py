@@ -1,0 +1,255 @@
+"""A calibration in plain words: good, usable or bad, and what to do about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from .camera import Camera
+from .extrinsics import Edge
+from .footage import Footage
+from .projection import reach_norm
+from .quality import CameraFigures
+from .rig import Finding, Grade, Rejected, RigQuality, Verdict
+from .views import Sightings
+
+Severity = Literal["note", "usable", "bad"]
+
+# Of 1920 pixels across; other widths in proportion.
+RMS_USABLE_PX, RMS_BAD_PX = 1.0, 3.0
+REFERENCE_WIDTH_PX = 1920
+MIN_VIEWS = 10
+MIN_COVERAGE = 0.4
+# Boards at one depth, or all seen flat, leave focal length and distance undecided.
+MIN_DEPTH_RATIO = 1.25
+MIN_TILT_DEG = 15.0
+MIN_PAIR_MOMENTS = 5
+FOCAL_USABLE, FOCAL_BAD = 0.01, 0.05  # sigma over focal length
+POINT_USABLE, POINT_BAD = 0.005, 0.025  # sigma of a point over its distance
+REJECTED_USABLE = 0.2
+# Split halves that disagree this much more than the fit: something moved, or the model is too poor.
+CROSS_RATIO = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the verdict is made from."""
+
+    cameras: Sequence[Camera]
+    figures: Mapping[str, CameraFigures]
+    quality: RigQuality
+    edges: Sequence[Edge]
+    rejected: Sequence[Rejected]
+    views: int  # found, before rejection
+    frame_counts: Mapping[str, int]  # of videos; empty for images
+    mirrored: Sequence[str]  # cameras that saw the back of the board
+
+
+def evidence_of(
+    cameras: Sequence[Camera],
+    figures: Mapping[str, CameraFigures],
+    quality: RigQuality,
+    edges: Sequence[Edge],
+    rejected: Sequence[Rejected],
+    sightings: Sightings,
+    footage: Footage,
+) -> Evidence:
+    """The evidence of a finished calibration."""
+    counts = {clip.camera: clip.frame_count for clip in footage.clips if clip.frame_count}
+    mirrored = sorted({view.camera for view in sightings.views if view.mirrored})
+    return Evidence(
+        cameras, figures, quality, edges, rejected, len(sightings.views), counts, mirrored
+    )
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """The grade and its findings, worst first."""
+    found: list[tuple[Severity, Finding]] = []
+    for camera in evidence.cameras:
+        found += _judge_camera(camera, evidence.figures[camera.name])
+    found += _judge_rig(evidence)
+    found += _judge_rejected(evidence)
+    order = {"bad": 0, "usable": 1, "note": 2}
+    found.sort(key=lambda item: order[item[0]])
+    worst = found[0][0] if found else "note"
+    grades: dict[Severity, Grade] = {"bad": "bad", "usable": "usable", "note": "good"}
+    return Verdict(grades[worst], tuple(finding for _, finding in found))
+
+
+def _judge_camera(camera: Camera, figures: CameraFigures) -> list[tuple[Severity, Finding]]:
+    name, quality = camera.name, figures.quality
+    out: list[tuple[Severity, Finding]] = []
+
+    def add(severity: Severity, code: str, message: str, fix: str) -> None:
+        out.append((severity, Finding(code, f"{name}: {message}", fix, name)))
+
+    scale = camera.size_px[0] / REFERENCE_WIDTH_PX
+    if quality.rms_px > RMS_USABLE_PX * max(scale, 0.5):
+        bad = quality.rms_px > RMS_BAD_PX * max(scale, 0.5)
+        add(
+            "bad" if bad else "usable",
+            "high_residual",
+            f"corners fit to {quality.rms_px:.2f} px, a plain board usually to under 0.5",
+            "check that the board is flat and rigid, the pictures sharp and truly simultaneous",
+        )
+    if quality.views < MIN_VIEWS:
+        add(
+            "usable" if quality.views < MIN_VIEWS // 2 else "note",
+            "few_views",
+            f"only {quality.views} views of the board",
+            f"film at least {MIN_VIEWS} more, tilted, near and far",
+        )
+    if quality.coverage < MIN_COVERAGE:
+        add(
+            "note",
+            "low_coverage",
+            f"corners in {quality.coverage:.0%} of the picture's 9x5 cells",
+            "carry the board through the corners of the picture too",
+        )
+    if quality.depth_ratio < MIN_DEPTH_RATIO and figures.tilt_range_deg < MIN_TILT_DEG:
+        add(
+            "usable",
+            "one_depth",
+            f"boards lie between {quality.depth_ratio:.2f} times the nearest distance and tilt by "
+            f"{figures.tilt_range_deg:.0f} degrees, so focal length and distance trade off",
+            "film the board nearer and farther, and tilted by 20 to 45 degrees",
+        )
+    focal = 0.5 * (camera.K[0, 0] + camera.K[1, 1])
+    loose = figures.sigma.focal_px / focal
+    if loose > FOCAL_USABLE:
+        add(
+            "bad" if loose > FOCAL_BAD else "usable",
+            "loose_focal",
+            f"the focal length {focal:.0f} px is sure to {figures.sigma.focal_px:.1f} px only",
+            "add tilted close-ups of the board for this camera's lens (--intrinsics)",
+        )
+    if _folds(camera):
+        add(
+            "usable",
+            "distortion_folds",
+            "the distortion model turns back inside the picture, so pixels near its corners "
+            "cannot be undistorted",
+            "add views with the board in the corners of the picture",
+        )
+    return out
+
+
+def _judge_rig(evidence: Evidence) -> list[tuple[Severity, Finding]]:
+    out: list[tuple[Severity, Finding]] = []
+
+    def add(severity: Severity, code: str, message: str, fix: str, camera: str = "") -> None:
+        out.append((severity, Finding(code, message, fix, camera or None)))
+
+    quality = evidence.quality
+    depth_mm = 1000.0 * float(np.mean([f.depth_m for f in evidence.figures.values()]))
+    if quality.sigma_mm_at is not None:
+        center = quality.sigma_mm_at.center
+        if center > POINT_USABLE * depth_mm:
+            add(
+                "bad" if center > POINT_BAD * depth_mm else "usable",
+                "loose_points",
+                f"a point in the middle is sure to {center:.1f} mm only, {depth_mm:.0f} mm away",
+                "film more moments where several cameras see the board large and tilted",
+            )
+    cross = quality.cross_validation_px
+    if cross is not None and cross > CROSS_RATIO * quality.rms_px:
+        add(
+            "usable",
+            "halves_disagree",
+            f"one half of the moments fits the other half's cameras to {cross:.2f} px, all "
+            f"together to {quality.rms_px:.2f} px",
+            "a camera may have moved while filming: fix the mounts and film again",
+        )
+    weakest = _weakest(evidence)
+    if weakest is not None and weakest.agreeing < MIN_PAIR_MOMENTS:
+        add(
+            "note",
+            "weak_link",
+            f"{weakest.first} and {weakest.second} are tied by {weakest.agreeing} moments",
+            f"film at least {MIN_PAIR_MOMENTS} moments where both see the board",
+        )
+    counts = evidence.frame_counts
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{name} {count}" for name, count in counts.items())
+        add(
+            "usable",
+            "unequal_frame_counts",
+            f"the videos have different lengths ({listed} frames)",
+            "start and stop all cameras together, or cut the videos to the same moments",
+        )
+    for name in evidence.mirrored:
+        add(
+            "note",
+            "mirrored_board",
+            f"{name} saw the back of the board, printed mirrored; its corners were put right",
+            "nothing to do if the board has two sides, else unmirror the camera's picture",
+            name,
+        )
+    return out
+
+
+def _weakest(evidence: Evidence) -> Edge | None:
+    """The weakest pair that the rig hangs on: the best tie of the worst tied camera."""
+    best: list[Edge] = []
+    for camera in evidence.cameras:
+        own = [edge for edge in evidence.edges if camera.name in (edge.first, edge.second)]
+        if own:
+            best.append(max(own, key=lambda edge: edge.agreeing))
+    return min(best, key=lambda edge: edge.agreeing) if best else None
+
+
+_REASONS = {
+    "flipped": (
+        "numbered from the other end",
+        "check the board's print: one odd and one even count of inner corners",
+    ),
+    "desync": (
+        "show the board elsewhere than the other cameras do",
+        "check that the cameras are synchronized, hold the board still",
+    ),
+    "corners": (
+        "have corners far off",
+        "keep fingers off the board and the pictures sharp",
+    ),
+    "residual": (
+        "fit far worse than the camera's other views",
+        "leave blurred or bent views out",
+    ),
+}
+
+
+def _judge_rejected(evidence: Evidence) -> list[tuple[Severity, Finding]]:
+    out: list[tuple[Severity, Finding]] = []
+    for reason, (what, fix) in _REASONS.items():
+        rows = [r for r in evidence.rejected if r.reason == reason]
+        if not rows:
+            continue
+        share = len(rows) / max(evidence.views, 1)
+        where = ", ".join(f"{r.camera} {r.frame}" for r in rows[:5])
+        more = ", …" if len(rows) > 5 else ""
+        message = f"{len(rows)} views {what} and were set aside: {where}{more}"
+        severity: Severity = "usable" if share > REJECTED_USABLE else "note"
+        out.append((severity, Finding(f"rejected_{reason}", message, fix)))
+    return out
+
+
+def _folds(camera: Camera) -> bool:
+    if camera.model != "pinhole":
+        return False
+    limit = reach_norm(camera.dist)
+    if math.isinf(limit):
+        return False
+    k1, k2, _, _, k3 = camera.dist[:5]
+    s = limit * limit
+    reach_px = limit * (1.0 + s * (k1 + s * (k2 + s * k3)))  # distorted radius at the fold
+    width, height = camera.size_px
+    corner = max(
+        math.hypot((x - camera.K[0, 2]) / camera.K[0, 0], (y - camera.K[1, 2]) / camera.K[1, 1])
+        for x in (0, width - 1)
+        for y in (0, height - 1)
+    )
+    return bool(corner > reach_px)
