@@ -1,8 +1,8 @@
 """Points in the world from pixels in several views, with what each of them is worth.
 
 All points go through together: undistort, start at the point nearest to the rays (score-weighted,
-linear), refine the error in the picture, and where the views disagree leave out the fewest that
-make the others agree. Nothing is ever filled in: a point without a position says why.
+linear), where the views disagree in the picture leave out the fewest that make the others agree,
+then refine robustly. Nothing is ever filled in: a point without a position says why.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import F64, Camera, project, undistort
-from .rays import Bool, Rays, errors, gather, inverse3, linearise, nearest, refine
+from .rays import Bool, Rays, errors, gather, inverse3, nearest, normals, refine
 
 __all__ = ["Reason", "TriangulateSettings", "Triangulation", "triangulate", "undistorted"]
 
@@ -40,8 +40,8 @@ class TriangulateSettings:
     min_score: float = 0.1  # below, a joint counts as unseen
     gate_sigma: float = 2.2  # mean error of a point's views, in sigmas, beyond which they disagree
     max_sigma_m: float = 0.15  # a point known less well than this is rejected
-    prior_dof: float = 3.0  # how many residuals it takes to believe them over `noise`
-    steps: int = 2  # Gauss-Newton; the second moves a point by less than 0.1 mm
+    prior_dof: float = 1.0  # how many residuals it takes to believe them over `noise`
+    steps: int = 2  # robust reweighting; the third moves a point by less than 0.2 mm
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,24 +130,23 @@ def _agreeing(rays: Rays, gate: float) -> tuple[F64, Bool]:
 
     One view after the other is left out, each time the one without which the rest agree best; what
     is still disputed at three views is decided by pairs. The work grows with the square of the
-    number of views, and only disputed points pay it. All of it is linear: refining a point by the
-    picture moves it by millimetres, and what is decided here is off by many sigmas.
+    number of views, and only disputed points pay it.
     """
     used = rays.seen & (rays.seen.sum(axis=0) >= 2)
-    points = nearest(rays, used)
+    points = nearest(rays, rays.weight * used)
     disputed = _mean_error(rays, points, used) > gate
     for more in range(len(rays.seen), 3, -1):
         which = np.flatnonzero(disputed & (used.sum(axis=0) == more))
         if len(which):
             part = rays.take(which)
             mask = used[:, which] = _without_worst(part, used[:, which])
-            points[:, which] = nearest(part, mask)
+            points[:, which] = nearest(part, part.weight * mask)
             disputed[which] = _mean_error(part, points[:, which], mask) > gate
     which = np.flatnonzero(disputed)
     if len(which):
         part = rays.take(which)
         mask = _best_pair(part, gate)
-        points[:, which] = nearest(part, mask)
+        points[:, which] = nearest(part, part.weight * mask)
         used[:, which] = mask & (_mean_error(part, points[:, which], mask) <= gate)
     return points, used
 
@@ -165,7 +164,7 @@ def _without_worst(rays: Rays, used: Bool) -> Bool:
     repeated = rays.take(np.tile(np.arange(count), views))
     masks = used[:, None] & ~np.eye(views, dtype=np.bool_)[:, :, None]  # (V, out, N)
     mask = masks.reshape(views, views * count)
-    error = _mean_error(repeated, nearest(repeated, mask), mask)
+    error = _mean_error(repeated, nearest(repeated, repeated.weight * mask), mask)
     error = np.where(used, error.reshape(views, count), np.inf)  # leaving out an unused one: no
     return np.asarray(masks[:, error.argmin(axis=0), np.arange(count)])
 
@@ -182,7 +181,8 @@ def _best_pair(rays: Rays, gate: float) -> Bool:
     pairs[first, number] = pairs[second, number] = True
     both = rays.seen[first] & rays.seen[second]  # (K, N)
     repeated = rays.take(np.tile(np.arange(count), len(first)))
-    error = errors(repeated, nearest(repeated, np.repeat(pairs, count, axis=1) & both.reshape(-1)))
+    mask = np.repeat(pairs, count, axis=1) & both.reshape(-1)
+    error = errors(repeated, nearest(repeated, repeated.weight * mask))
     cost = (np.minimum(error, gate) ** 2 * repeated.weight).sum(axis=0)
     cost = np.where(both, cost.reshape(len(first), count), np.inf)
     best = cost.argmin(axis=0) * count + np.arange(count)
@@ -198,12 +198,13 @@ def _sigmas(
     The covariance of the weighted fit, times what its group's residuals are over their degrees of
     freedom (two per view, less three per point), drawn towards 1 by `prior_dof` imaginary ones.
     """
-    residual, jacobian = linearise(rays, points)
-    weight = np.where(used, rays.weight, 0.0)
-    normal = np.einsum("avin,avjn->ijn", jacobian * weight[:, None], jacobian)
-    inverse = inverse3(normal)
-    sigma = np.sqrt((inverse[0, 0] + inverse[1, 1] + inverse[2, 2]) / 3)
-    size = np.where(used, rays.weight * (residual**2).sum(axis=0), 0.0)
+    weight = rays.weight * used
+    inverse = inverse3(normals(rays, weight))
+    depth = np.einsum("vk,kn->vn", rays.R[:, 2], points) + rays.t[:, 2]  # (V, N)
+    count = np.maximum(used.sum(axis=0), 1)
+    noise2_m = np.where(used, (depth / rays.scale) ** 2, 0.0).sum(axis=0) / count
+    sigma = np.sqrt((inverse[0, 0] + inverse[1, 1] + inverse[2, 2]) / 3 * noise2_m)
+    size = np.where(used, weight * np.minimum(errors(rays, points), 1e6) ** 2, 0.0)
     freedom = np.where(used.any(axis=0), 2.0 * used.sum(axis=0) - 3.0, 0.0)
     index = np.zeros(used.shape[1], dtype=np.int64) if groups is None else groups
     chi2 = np.bincount(index, np.nan_to_num(size.sum(axis=0)))
