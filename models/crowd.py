@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .candidates import Candidates
-from .skeleton import COCO17
+from .likeness import extent
 
 __all__ = ["Crowd"]
 
@@ -40,7 +40,8 @@ class Crowd:
         self.seed_scores = candidates.seed_scores[seeds]
         self.members = np.full((len(seeds), joints), -1, dtype=np.intp)  # rank of the peak, or -1
         self.centers_px = expected[:, _TORSO].mean(1) if len(seeds) else np.zeros((0, 2))
-        self.sizes_px = np.maximum(extent(expected), _SMALLEST_CELLS * candidates.cell_px)
+        sizes = np.asarray([extent(pose) for pose in expected], dtype=np.float64)
+        self.sizes_px = np.maximum(sizes, _SMALLEST_CELLS * candidates.cell_px)
         self.tags = np.full((len(seeds), candidates.tags.shape[2]), np.nan)
         self._tag_weight = np.zeros(len(seeds))
         self._center_weight = np.full(len(seeds), _SEED_WEIGHT)
@@ -118,39 +119,6 @@ class Crowd:
         taken = source[joints, np.maximum(self.members, 0)]  # (P, J, ...)
         has = self.members >= 0
         return np.where(has[..., None] if source.ndim == 3 else has, taken, absent)
-
-
-def extent(joints_px: F64) -> F64:
-    """The longer side of the box around each person's joints.
-
-    Args:
-        joints_px: (P, J, 2) without NaN.
-
-    Returns:
-        (P,) px
-    """
-    if not len(joints_px):
-        return np.zeros(0)
-    return np.asarray(np.ptp(joints_px, axis=1).max(1), dtype=np.float64)
-
-
-def likeness(first_px: F64, second_px: F64, size_px: float) -> float:
-    """COCO's keypoint similarity of two poses over the joints that both have.
-
-    Args:
-        first_px: (J, 2), NaN where unseen.
-        second_px: (J, 2)
-        size_px: square root of the person's area.
-
-    Returns:
-        0 to 1; 0 if they share no joint.
-    """
-    both = ~np.isnan(first_px[:, 0]) & ~np.isnan(second_px[:, 0])
-    if not both.any():
-        return 0.0
-    apart = np.linalg.norm(first_px[both] - second_px[both], axis=1)
-    spread = 2 * np.asarray(COCO17.oks_sigmas)[both] * size_px
-    return float(np.exp(-((apart / spread) ** 2) / 2).mean())
 
 
 def _squares(people: F64, peaks: F64) -> F64:

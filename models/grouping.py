@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from .candidates import Candidates
-from .crowd import Crowd, extent, likeness
+from .crowd import Crowd
+from .likeness import likeness, without_repeats
 from .sighting import Sighting
 from .skeleton import TORSO_OUT
 
@@ -27,9 +28,6 @@ __all__ = ["DecodeSettings", "group"]
 
 F64: TypeAlias = NDArray[np.float64]
 Int: TypeAlias = NDArray[np.intp]
-
-# Area of a standing person over that of the square around them, roughly: OKS wants the area.
-_SQRT_AREA_OVER_SIZE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,8 @@ class DecodeSettings:
     fill_score: float = 0.03  # a peak this weak may fill a gap
     fill_reach: float = 0.15  # over the person's size, from where the joint is expected
     expected_score: float = 0.15  # of a joint placed where the centre expects it, times its own
+    trust_joints: int = 8  # a centre is believed if so many joints were found
+    trust_reach: float = 0.12  # and half of them lie so near to where it expects them
 
 
 def group(candidates: Candidates, settings: DecodeSettings) -> list[Sighting]:
@@ -65,7 +65,7 @@ def group(candidates: Candidates, settings: DecodeSettings) -> list[Sighting]:
         _collect(crowd, joint, settings)
     people = _sightings(crowd, settings)
     people.sort(key=lambda person: -person.score)
-    return _without_repeats(people, settings.same_likeness)
+    return without_repeats(people, settings.same_likeness)
 
 
 def _distinct_seeds(candidates: Candidates, settings: DecodeSettings) -> Int:
@@ -73,9 +73,8 @@ def _distinct_seeds(candidates: Candidates, settings: DecodeSettings) -> Int:
     kept: list[int] = []
     poses = candidates.seed_joints_px
     for seed in np.flatnonzero(candidates.seed_scores >= settings.seed_score):
-        size = float(extent(poses[[seed]])[0]) * _SQRT_AREA_OVER_SIZE
-        alike = (likeness(poses[seed], poses[other], size) for other in kept)
-        if size > 0 and not any(like > settings.same_seed_likeness for like in alike):
+        alike = (likeness(poses[seed], poses[other]) for other in kept)
+        if not any(like > settings.same_seed_likeness for like in alike):
             kept.append(int(seed))
     return np.asarray(kept, dtype=np.intp)
 
@@ -142,9 +141,11 @@ def _fill(crowd: Crowd, person: int, settings: DecodeSettings) -> tuple[F64, F64
     if seed_score == 0:
         return joints_px, scores
     reach = settings.fill_reach * crowd.sizes_px[person]
+    trusted = _is_trusted(crowd, person, settings)
     for joint in np.flatnonzero(crowd.members[person] < 0):
-        joints_px[joint] = expected[joint]
-        scores[joint] = settings.expected_score * seed_score
+        if trusted:
+            joints_px[joint] = expected[joint]
+            scores[joint] = settings.expected_score * seed_score
         free = found.scores[joint] >= settings.fill_score
         taken = crowd.members[:, joint]
         free[taken[taken >= 0]] = False
@@ -159,12 +160,11 @@ def _fill(crowd: Crowd, person: int, settings: DecodeSettings) -> tuple[F64, F64
     return joints_px, scores
 
 
-def _without_repeats(people: list[Sighting], same: float) -> list[Sighting]:
-    """The better one of any two that lie on each other."""
-    kept: list[Sighting] = []
-    for person in people:
-        seen = person.joints_px[person.scores > 0]
-        size = float(extent(seen[None])[0]) * _SQRT_AREA_OVER_SIZE
-        if not any(likeness(person.joints_px, k.joints_px, size) > same for k in kept):
-            kept.append(person)
-    return kept
+def _is_trusted(crowd: Crowd, person: int, settings: DecodeSettings) -> bool:
+    """Whether the joints found lie where the person's centre expects them."""
+    has = crowd.members[person] >= 0
+    if has.sum() < settings.trust_joints:
+        return False
+    found_px = crowd.joints_px()[person][has]
+    apart = np.linalg.norm(found_px - crowd.expected_px[person][has], axis=1)
+    return bool(np.median(apart) < settings.trust_reach * crowd.sizes_px[person])
