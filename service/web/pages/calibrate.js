@@ -18,11 +18,12 @@ export async function showCalibrate(root, [name], signal) {
   const state = { columns: 9, rows: 6, square: 25, kind: rig.kind, quad: false, layout: "2x2", cameras: new Map() };
   const message = h("div", { "aria-live": "polite" });
   const start = h("button", { type: "button", class: "primary" }, "Calibrate");
+  const reason = h("span", { class: "muted", role: "status" });
   const footage = h("section", { class: "card" });
   const refresh = () => {
     const problem = boardProblem(state.columns, state.rows, state.square) ?? footageProblem(state);
     start.disabled = problem !== null;
-    start.title = problem ?? "";
+    reason.textContent = problem ?? "Ready to go.";
     showFootage(footage, state, refresh);
   };
   start.addEventListener("click", () => submit(name, state, start, message, signal));
@@ -33,7 +34,7 @@ export async function showCalibrate(root, [name], signal) {
       h("h1", {}, "Calibrate"),
       h("p", { class: "muted" }, "Hold the board still or move it slowly. Tilt it, bring it near every corner of every picture, and let neighbouring cameras see it together.")),
     h("div", { class: "columns" }, boardCard(state, refresh), footage),
-    h("div", { class: "row" }, start),
+    h("div", { class: "row" }, start, reason),
     message,
   );
   refresh();
@@ -107,8 +108,7 @@ function showFootage(root, state, refresh) {
         }),
     state.quad ? null : dropPlace({ title: "Choose a folder", hint: "with a folder for each camera in it", folders: true, onFiles: take, small: true }),
     h("ul", { class: "camera-files", "aria-label": "Footage" },
-      [...state.cameras].map(([camera, files]) => cameraLine(state, camera, files, refresh))),
-    h("p", { class: "muted" }, footageProblem(state) ?? "Ready to go."));
+      [...state.cameras].map(([camera, files]) => cameraLine(state, camera, files, refresh))));
 }
 
 function layoutChoice(state) {

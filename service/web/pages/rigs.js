@@ -24,6 +24,10 @@ export async function showRigs(root, _names, signal) {
   );
 }
 
+function tell(message, error) {
+  put(message, problemCard(error)).scrollIntoView({ block: "nearest" });
+}
+
 function card(rig) {
   return h("li", {},
     h("a", { class: "card link", href: `#/rigs/${encodeURIComponent(rig.name)}` },
@@ -44,7 +48,7 @@ function bringCard(message) {
       notice(`${file.name} is now the calibration of rig ${rig}.`);
       location.hash = `#/rigs/${encodeURIComponent(rig)}`;
     } catch (error) {
-      put(message, problemCard(error));
+      tell(message, error);
     }
   };
   return h("section", { class: "card" },
@@ -69,7 +73,7 @@ function newCard(message) {
       await send("POST", path.rigs(), JSON.stringify({ name: name.value, kind: kind.value }), { headers: { "Content-Type": "application/json" } });
       location.hash = `#/rigs/${encodeURIComponent(name.value)}/calibrate`;
     } catch (error) {
-      put(message, problemCard(error));
+      tell(message, error);
     }
   };
   return h("section", { class: "card" },

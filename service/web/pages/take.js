@@ -62,7 +62,7 @@ function makeTake(name, capture, rig, frames) {
     stage.show(index, images);
     timeline.show(index);
     transport.tell(index);
-    showPeople(people, frames[index], ids[0]);
+    showPeople(people, frames[index]);
     showTimings(timings, frames[index].timings);
   });
   const transport = new Transport(frames, show);

@@ -14,8 +14,8 @@ const REASONS = {
   rejected: "the views disagree",
 };
 
-/** Puts the people of a frame into a root: a table, and the joints of the chosen one. */
-export function showPeople(root, frame, chosen) {
+/** Puts the people of a frame into a root: a table, and each one's joints where they were open. */
+export function showPeople(root, frame) {
   if (frame.people.length === 0) {
     const singles = Object.values(frame.singles).reduce((sum, list) => sum + list.length, 0);
     const why = singles
@@ -31,15 +31,26 @@ export function showPeople(root, frame, chosen) {
     fixed(mean(person.sigmas), 1, "mm"),
     String(Object.keys(person.views).length),
   ]);
-  const one = frame.people.find((person) => person.id === chosen) ?? frame.people[0];
+  const open = new Set([...root.querySelectorAll("details[open]")].map((one) => one.dataset.id));
   return put(
     root,
     table("People in this frame", ["id", "score", "joints", "reprojection", "σ", "views"], rows),
-    jointsOf(one),
+    frame.people.map((person) => jointsOf(person, open.has(String(person.id)))),
   );
 }
 
-function jointsOf(person) {
+/** The joints of a person, filled in only while they are looked at: this is redone every frame. */
+function jointsOf(person, open) {
+  const details = h("details", { open, data: { id: person.id } }, h("summary", {}, `Joints of person ${person.id}`));
+  const fill = () => {
+    if (details.open && details.children.length === 1) details.append(jointTable(person));
+  };
+  details.addEventListener("toggle", fill);
+  fill();
+  return details;
+}
+
+function jointTable(person) {
   const rows = JOINTS.map((name, joint) => {
     const position = person.positions[joint];
     const source = person.sources[joint];
@@ -51,12 +62,7 @@ function jointsOf(person) {
       position && source !== "triangulated" ? h("em", {}, source) : String(person.viewCounts[joint] ?? ""),
     ];
   });
-  return h(
-    "details",
-    {},
-    h("summary", {}, `Joints of person ${person.id}`),
-    table(`Joints of person ${person.id}`, ["joint", "x y z, m", "σ, mm", "px", "views"], rows),
-  );
+  return table(`Joints of person ${person.id}`, ["joint", "x y z, m", "σ, mm", "px", "views"], rows);
 }
 
 /** Puts the time of each step of a frame into a root, as bars. */

@@ -56,10 +56,12 @@ export class View {
     if (!this.size || !this.shown) return;
     const { picture, frame, options } = this.shown;
     const context = sharpContext(this.canvas, ...this.size);
-    const place = placement(this.size, this.camera.frameSize, this.region);
+    const { frameSize } = this.camera;
+    const region = this.region && widened(this.region, this.size, frameSize);
+    const place = placement(this.size, frameSize, region);
     context.fillStyle = palette().dark ? "#070b10" : "#dfe5eb";
     context.fillRect(0, 0, ...this.size);
-    if (picture) drawPicture(context, picture, place, this.camera.frameSize, options.dim);
+    if (picture) drawPicture(context, picture, place, frameSize, options.dim);
     if (options.skeletons) this.paintPeople(context, frame, place, options);
   }
 
@@ -87,6 +89,16 @@ export function placement([width, height], frameSize, region) {
   // Pixel centres are integers, so the picture's edge lies at -0.5.
   const at = ([px, py]) => [left + (px + 0.5 - x) * k, top + (py + 0.5 - y) * k];
   return { at, k, origin: [left - x * k, top - y * k] };
+}
+
+/** A part of a frame made as wide or high as a canvas's shape allows, kept inside the frame. */
+function widened([x, y, w, hgt], [width, height], frameSize) {
+  const wanted = [Math.max(w, (hgt * width) / height), Math.max(hgt, (w * height) / width)];
+  const size = wanted.map((side, axis) => Math.min(side, frameSize[axis]));
+  const middle = [x + w / 2, y + hgt / 2];
+  const corner = middle.map((at, axis) =>
+    Math.min(frameSize[axis] - size[axis], Math.max(0, at - size[axis] / 2)));
+  return [...corner, ...size];
 }
 
 /** Draws a picture of any reduction into the place of its full frame. */

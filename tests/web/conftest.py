@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install playwright")
+
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from service.config import Settings
+
+from ..service.server import running
+from .browser import Watch, chromium_path, launched
+from .film import FRAMES, RATE_HZ, RIG, RIG_YAML, Prompter, jpeg, picture
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A running service with the rig `hall`, the uncalibrated rig `bare` and the take `walk`."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("site"))
+    with running(settings, predictor=Prompter()) as client:
+        client.put("/v1/rigs/hall/rig.yaml", content=RIG_YAML).raise_for_status()
+        client.post("/v1/rigs", json={"name": "bare", "kind": "quad"}).raise_for_status()
+        client.post("/v1/captures", json={"rig": "hall", "name": "walk"}).raise_for_status()
+        for moment in range(FRAMES):
+            files = {
+                camera.name: ("a.jpg", jpeg(picture(moment, camera)), "image/jpeg")
+                for camera in RIG.cameras
+            }
+            time_ns = 1_785_000_000_000_000_000 + round(moment / RATE_HZ * 1e9)
+            values = {"timestamp_ns": str(time_ns), "capture": "walk"}
+            client.post("/v1/rigs/hall/frames", files=files, data=values).raise_for_status()
+        yield client
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = chromium_path()
+    if path is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with launched(path) as browser:
+        yield browser
+
+
+@pytest.fixture
+def watch(site: httpx.Client) -> Iterator[Watch]:
+    """Fails the test if the page logged an error, threw, or asked another host."""
+    watch = Watch(site.base_url.netloc.decode())
+    yield watch
+    assert watch.wrong == [], "\n".join(watch.wrong)
+
+
+@pytest.fixture
+def open_page(site: httpx.Client, browser: Browser, watch: Watch) -> Iterator[Open]:
+    """Opens a part of the page in a window of some size and colour scheme."""
+    contexts: list[BrowserContext] = []
+
+    def open_page(
+        address: str, *, width: int = 1440, height: int = 900, scheme: str = "dark"
+    ) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="light" if scheme == "light" else "dark",
+            accept_downloads=True,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        watch.attach(page)
+        page.goto(f"{site.base_url}#{address}")
+        page.wait_for_selector("h1")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go, for people to look at."""
+    return tmp_path_factory.mktemp("screenshots")
