@@ -92,7 +92,7 @@ command -v docker-compose >/dev/null || compose() { docker compose -f "$root/doc
 take_down() {
   local status=$?
   trap - EXIT
-  if [ "$status" != 0 ]; then compose logs --no-color --tail 40 >&2 || true; fi
+  if [ "$status" != 0 ]; then compose logs --no-color --tail 12 >&2 || true; fi
   compose down --volumes --timeout 15 >/dev/null 2>&1 || true
   if [ -n "$engine_pid" ]; then
     kill "$engine_pid" 2>/dev/null || true

@@ -72,7 +72,8 @@ def capture(
         out.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(out / "take.jpg"), frame_sheet(images, take[best], cameras))
     summary = summarize(take)
-    written = write_take(take if raw else smooth_take(take, videos.rate_hz), cameras, out)
+    rate = videos.rate_hz
+    written = write_take(take if raw else smooth_take(take, rate), cameras, rate, out)
     results.print(summary_table(summary, seconds))
     remark(f"-> {', '.join(map(str, written))}")
 

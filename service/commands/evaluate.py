@@ -67,10 +67,12 @@ def evaluate(
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("network")
-    for heading in ("side px", "AP", "AP50", "AR", "perfectly grouped", "PCK@0.2", "ms a photo"):
+    for heading in ("side px", "AP", "AP50", "AR", "oracle AP", "PCK@0.2", "ms a photo"):
         table.add_column(heading, justify="right")
     for row in report.rows:
-        figures = (row.ap, row.ap50, row.ar, row.oracle_ap, row.pck)
+        crowd = (row.ap, row.ap50, row.ar, row.oracle_ap)
+        figures = crowd if report.crowd_photos else 4 * (math.nan,)
+        figures += (row.pck if report.sole_photos else math.nan,)
         shown = ["-" if math.isnan(value) else f"{value:.3f}" for value in figures]
         table.add_row(row.name, str(row.input_side), *shown, f"{row.ms_per_image:.1f}")
     results.print(table)

@@ -80,7 +80,15 @@ def read_take(path: Path) -> tuple[list[Frame], float]:
 
 
 def read_rig(path: Path) -> Rig:
-    """The rig in a file of any format that is known."""
+    """The rig in a file of any format that is known.
+
+    Raises:
+        BadRigFile: it is none, or a damaged one.
+    """
+    from calibration.errors import BadRigFile
     from calibration.formats import read_any
 
-    return read_any(path.read_bytes(), name=path.stem.split(".")[0])
+    try:
+        return read_any(path.read_bytes(), name=path.stem.split(".")[0])
+    except BadRigFile as error:
+        raise BadRigFile(f"{path}: {error}", camera=error.camera, field=error.field) from error

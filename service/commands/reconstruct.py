@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,7 +18,8 @@ def reconstruct(
     rig: Annotated[Path, typer.Option(help="The calibrated cameras, any format that is known.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the take.")],
     skeleton: Annotated[
-        str, typer.Option(help="Joints in the files: body25b, body25, coco17 or halpe26.")
+        Literal["body25b", "body25", "coco17", "halpe26"],
+        typer.Option(help="Order of the joints in the files."),
     ] = "body25b",
     rate_hz: Annotated[float, typer.Option(min=0.1, help="Frames a second.")] = 30.0,
     raw: Annotated[bool, typer.Option("--raw", help="As measured, without smoothing.")] = False,
@@ -47,6 +48,6 @@ def reconstruct(
             name=out.name,
             progress=step,
         )
-    written = write_take(frames, cameras, out)
+    written = write_take(frames, cameras, rate_hz, out)
     results.print(summary_table(summarize(frames)))
     remark(f"-> {', '.join(map(str, written))}")

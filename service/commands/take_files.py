@@ -19,14 +19,14 @@ __all__ = ["FORMS", "summary_table", "write_take"]
 FORMS = ("json", "trc", "csv")
 
 
-def write_take(frames: Sequence[Frame], rig: Rig, folder: Path) -> list[Path]:
+def write_take(frames: Sequence[Frame], rig: Rig, rate_hz: float, folder: Path) -> list[Path]:
     """take.json, take.trc and take.csv in the folder, and the rig that they were made with."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "rig.yaml"]
     written[0].write_text(rig_to_yaml(rig), encoding="utf-8")
     for form in FORMS:
         path = folder / f"take.{form}"
-        path.write_bytes(export_take(frames, rig, form))
+        path.write_bytes(export_take(frames, rig, form, rate_hz=rate_hz))
         written.append(path)
     return written
 
