@@ -138,15 +138,13 @@ sys.stdout.buffer.write(cv2.imencode(".jpg", noise)[1].tobytes())' >"$picture"
 fi
 
 post() {
-  local answer
-  answer="$(curl -s --max-time 60 -F "image=@$picture" "$address/v1/images")"
-  python3 -c '
+  curl -s --max-time 60 -F "image=@$picture" "$address/v1/images" | python3 -c '
 import json, sys
-answer = json.loads(sys.argv[1])
-people = answer.get("people")
-if people is None: sys.exit(f"containers: refused: {answer}")
-print(f"containers: {sys.argv[2]}: {len(people)} people by {answer[\"model\"][\"name\"]}", file=sys.stderr)
-' "$answer" "$1"
+answer = json.load(sys.stdin)
+if "people" not in answer:
+    sys.exit(f"containers: {sys.argv[1]}: refused: {answer}")
+people, network = len(answer["people"]), answer["model"]["name"]
+print(f"containers: {sys.argv[1]}: {people} people by {network}", file=sys.stderr)' "$1"
 }
 post "a picture"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,8 @@ def demo(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
 ) -> None:
     """Calibrate, import a rig, capture a take through the REST interface, and show it."""
+    # A polite kill ends the service too, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     data_dir = load_settings().data_dir
     folder = Path(os.environ.get("DEMO_DIR") or data_dir / "demo")
     footage = None if use_rendered else _footage(folder / "footage")
@@ -58,7 +61,7 @@ def demo(
                 "Ctrl-C stops the service",
                 highlight=False,
             )
-            process.wait()
+            remarks.print(f"the service ended with status {process.wait()}")
     except (ServiceError, CalibrationError) as error:
         remarks.print(f"demo: {error}", style="red", highlight=False, markup=False)
         raise typer.Exit(1) from error
@@ -110,7 +113,7 @@ def _rendered_take(service: Service, folder: Path, count: int) -> str:
     results.print(f"rig calibrated from {len(boards)} cameras: rms {rms}{grade}", highlight=False)
     capture, frames, seconds = _capture(service, rig.name, rendered.film(rooms, count), count)
     best = best_frame(frames)
-    pictured = None if best is None else list(rendered.film(rooms, best + 1))[-1]
+    pictured = None if best is None else next(rendered.film(rooms, 1, first=best))
     _show(service, rig, capture, frames, pictured, folder / "take")
     results.print(take_table(frames, seconds, rendered.error_against_truth(frames, rig)))
     return capture

@@ -60,9 +60,9 @@ def render_boards(rooms: Mapping[str, Studio], folder: Path, step: Step) -> dict
     return written
 
 
-def film(rooms: Mapping[str, Studio], frames: int) -> Iterator[FrameSet]:
-    """People walking through the room."""
-    for sequence in range(frames):
+def film(rooms: Mapping[str, Studio], frames: int, first: int = 0) -> Iterator[FrameSet]:
+    """People walking through the room: so many frame sets, from the first on."""
+    for sequence in range(first, first + frames):
         bodies = people_at(sequence / RATE_HZ)
         images = {name: picture_of_people(room, bodies, sequence) for name, room in rooms.items()}
         yield FrameSet(round(sequence * 1e9 / RATE_HZ), images)
