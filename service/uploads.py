@@ -11,6 +11,7 @@ import re
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -32,6 +33,7 @@ _SUFFIX = {"JPEG": ".jpg", "PNG": ".png", "WebP": ".webp", "BMP": ".bmp", "TIFF"
 _PICTURE_BYTES = 64 * 1024 * 1024  # a picture larger than this is none
 _FILE_NAME = re.compile(r"[A-Za-z0-9_ ()-][A-Za-z0-9_ .()-]{0,127}")
 _MOST_RATIO = 200  # pictures and videos hardly compress; a thousandfold is a bomb
+_UNPACKING = (zipfile.BadZipFile, zlib.error, EOFError)
 _COPY_BYTES = 1024 * 1024
 
 
@@ -60,8 +62,14 @@ def save_footage(uploads: Sequence[Upload], folder: Path, limits: LimitSettings)
         camera = None if upload.field == WHOLE else upload.field
         if _starts_with(upload.file, _ZIP):
             for name, member in _members(upload, limits):
-                with member:
-                    saver.save(_camera_of(camera, name), name.name, member, upload.field)
+                try:
+                    with member:
+                        saver.save(_camera_of(camera, name), name.name, member, upload.field)
+                except _UNPACKING as error:
+                    raise BadUpload(
+                        f"{name} in the zip is damaged: {error}; zip it again",
+                        field=f"/{upload.field}",
+                    ) from error
         else:
             name = _safe_name(upload.file_name, upload.field)
             saver.save(_camera_of(camera, name), name.name, upload.file, upload.field)

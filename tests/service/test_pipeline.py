@@ -129,28 +129,28 @@ def test_every_stage_is_timed(predictor: DotPredictor) -> None:
 
 def test_a_wrong_size_names_both_and_the_way_out(predictor: DotPredictor) -> None:
     images = frame_set([person()])
-    images["cam1"] = png(draw([], (950, 720)))
+    images["cam1"] = png(draw([], (630, 400)))
     with pytest.raises(WrongFrameSize) as caught:
         run_frame_set(images, RIG, predictor, SETTINGS)
     said = str(caught.value)
-    for part in ("950 x 720", "960 x 720", "source.scale", "source.offset_px", "[0, 0, 950, 720]"):
+    for part in ("630 x 400", "640 x 400", "source.scale", "source.offset_px", "[0, 0, 630, 400]"):
         assert part in said
     assert (caught.value.camera, caught.value.field) == ("cam1", "/cam1")
     with pytest.raises(WrongFrameSize):
-        run_pictures({"cam1": Picture(draw([], (950, 720)), (950, 720))}, RIG, predictor, SETTINGS)
+        run_pictures({"cam1": Picture(draw([], (630, 400)), (630, 400))}, RIG, predictor, SETTINGS)
 
 
 def test_a_declared_source_takes_frames_of_its_own_size(predictor: DotPredictor) -> None:
-    """Frames 480 px wide of a camera calibrated at 960: calibrated = 2 * frame + 0.5."""
+    """Frames 320 px wide of a camera calibrated at 640: calibrated = 2 * frame + 0.5."""
     camera = RIG.cameras[1]
-    source = Source(crop_xywh=(0, 0, 480, 360), scale=2.0, offset_px=(0.5, 0.5))
+    source = Source(crop_xywh=(0, 0, 320, 200), scale=2.0, offset_px=(0.5, 0.5))
     rig = replace(
         RIG,
         cameras=tuple(replace(one, source=source) if one is camera else one for one in RIG.cameras),
     )
     truth = person()
     images = frame_set([truth])
-    images["cam1"] = png(draw([(project(camera, truth) - 0.5) / 2], (480, 360)))
+    images["cam1"] = png(draw([(project(camera, truth) - 0.5) / 2], (320, 200)))
     (found,) = run_frame_set(images, rig, predictor, SETTINGS).people
     assert found.views.max() == 4
     errors = errors_m(found.positions, truth)
@@ -165,7 +165,7 @@ def test_an_unknown_camera_is_refused_before_decoding() -> None:
 
 def test_a_broken_picture_names_its_field() -> None:
     with pytest.raises(BrokenImage) as caught:
-        decode_views({"cam0": png(draw([], (960, 720)))[:200]}, RIG, 160, SETTINGS)
+        decode_views({"cam0": png(draw([], (640, 400)))[:200]}, RIG, 160, SETTINGS)
     assert caught.value.field == "/cam0"
 
 

@@ -105,7 +105,7 @@ def test_previews_are_reduced_and_of_the_same_shape() -> None:
     assert isinstance(answer.outcome, Result)
     assert set(answer.outcome.previews) == set(RIG.names)
     for data in answer.outcome.previews.values():
-        assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (240, 320, 3)
+        assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (200, 320, 3)
 
 
 def test_several_frame_sets_share_a_batch() -> None:

@@ -14,7 +14,7 @@ from calibration.rig_file import rig_to_yaml
 from ..scenes import gait, ring_rig
 from .dots import FACE, draw, png
 
-SIZE_PX = (960, 720)
+SIZE_PX = (640, 400)
 FRAME_NS = 33_333_333
 RIG: Rig = ring_rig(4, radius_m=5.0, size_px=SIZE_PX, focal_px=700.0, dist=(0.0,) * 5)
 RIG_YAML = rig_to_yaml(RIG).encode()
