@@ -22,10 +22,11 @@ from scipy.optimize import linear_sum_assignment
 from calibration.rig import Rig
 from models.sighting import Sighting
 
+from .body import mirrored
 from .observations import Observations, observe
 from .people import F64, Prediction
 
-__all__ = ["AssociateSettings", "Group", "associate", "groups_of"]
+__all__ = ["AssociateSettings", "Group", "Groups", "associate", "groups_of", "mirrored_fit"]
 
 Group = Mapping[str, int]  # camera name -> index into that camera's sightings
 
@@ -45,6 +46,14 @@ class AssociateSettings:
     min_joints: int = 3  # fewer joints in common say nothing
 
 
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Everybody seen from two views or more."""
+
+    members: list[NDArray[np.int64]]  # of each person, indices into the observations
+    tracks: list[Prediction | None]  # that each person joined
+
+
 def associate(
     rig: Rig,
     sightings: Mapping[str, Sequence[Sighting]],
@@ -60,17 +69,17 @@ def associate(
         tracks: where known people are expected; optional.
     """
     seen = observe(rig, sightings)
-    groups, _ = groups_of(seen, settings or AssociateSettings(), tracks)
-    return tuple(dict(seen.names(int(s)) for s in group) for group in groups)
+    groups = groups_of(seen, settings or AssociateSettings(), tracks)
+    return tuple(dict(seen.names(int(s)) for s in members) for members in groups.members)
 
 
 def groups_of(
     seen: Observations, settings: AssociateSettings, tracks: Sequence[Prediction] = ()
-) -> tuple[list[NDArray[np.int64]], list[Prediction | None]]:
-    """Everybody seen from two views or more: indices of the sightings, and the track joined."""
+) -> Groups:
+    """Everybody seen from two views or more."""
     count = len(seen.view)
     if count == 0:
-        return [], []
+        return Groups([], [])
     tracks = [track for track in tracks if np.isfinite(track.positions).any()]
     node_view = np.concatenate([seen.view, np.full(len(tracks), len(seen.cameras))])
     total = np.full((count + len(tracks),) * 2, -np.inf)
@@ -81,16 +90,33 @@ def groups_of(
         total[:count, count:], total[count:, :count] = edges, edges.T
     total[node_view[:, None] == node_view] = -np.inf
     labels = _improve(total, _contract(total), node_view)
-    groups: list[NDArray[np.int64]] = []
-    hints: list[Prediction | None] = []
+    groups = Groups([], [])
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         track = members[members >= count]
         members = members[members < count]
         if len(members) >= 2:
-            groups.append(members)
-            hints.append(tracks[track[0] - count] if len(track) else None)
-    return groups, hints
+            groups.members.append(members)
+            groups.tracks.append(tracks[track[0] - count] if len(track) else None)
+    return groups
+
+
+def mirrored_fit(
+    seen: Observations,
+    which: NDArray[np.intp],
+    bodies: Sequence[Prediction],
+    settings: AssociateSettings,
+) -> F64:
+    """(n, P) log-likelihood ratio that a sighting shows a body with left and right exchanged."""
+    swapped = Observations(
+        seen.cameras,
+        seen.view[which],
+        seen.index[which],
+        mirrored(seen.joints_px[which]),
+        mirrored(seen.norm[which]),
+        mirrored(seen.scores[which][..., None])[..., 0],
+    )
+    return _to_tracks(_Rays.of(swapped, settings), bodies, settings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,11 +51,12 @@ SHORT, LONG, SLACK_M = 0.5, 1.5, 0.08  # of a bone against the person's size, an
 # Parts in which detectors take left for right: a whole leg pair, arm pair or face, never one joint.
 PARTS: tuple[tuple[int, ...], ...] = ((1, 2, 3, 4), (5, 6, 7, 8, 9, 10), (11, 12, 13, 14, 15, 16))
 _MIRROR = np.array(COCO17.flip_order)
-SWAP_GAIN = 0.4  # mirrored, a swapped part's error falls to less than this share
+ARMS_AND_LEGS = slice(1, 3)
+SWAP_GAIN = 0.6  # mirrored, a swapped part's error falls to less than this share
 SWAP_MIN_JOINTS = 3
 TWIN_M = 0.12  # two bodies nearer to each other than this, side aside, are one
 TWIN_MIN_JOINTS = 4
-SWAP_CUT_M = 0.5  # a joint further off than this says no more than this
+SWAP_CUT_M = 0.3  # a joint further off than this says no more than this
 
 
 def mirrored(rows: F64) -> F64:
@@ -141,16 +142,29 @@ def swapped_parts(
     place = cam[..., :2] / depth
     as_is = _distances(place - norm, depth, scores)
     flipped = _distances(place - mirrored(norm), depth, mirrored(scores[..., None])[..., 0])
+    before, after, count = (
+        np.stack([part.sum(axis=2) for part in _by_part(values)])
+        for values in _comparable(as_is, flipped)
+    )  # (parts, V, P) each
+    judged = count >= SWAP_MIN_JOINTS
+    swapped = judged & (after < SWAP_GAIN * before)
+    # Eyes and ears are too near each other to judge alone: the face goes with the whole body.
+    body = judged[ARMS_AND_LEGS].any(axis=0) & (swapped | ~judged)[ARMS_AND_LEGS].all(axis=0)
+    swapped[:] |= body
     result = np.zeros(as_is.shape, dtype=np.bool_)
-    for part in PARTS:
-        joints = list(part)
-        both = np.isfinite(as_is[..., joints]) & np.isfinite(flipped[..., joints])
-        count = both.sum(axis=2)
-        before = np.where(both, as_is[..., joints], 0.0).sum(axis=2)
-        after = np.where(both, flipped[..., joints], 0.0).sum(axis=2)
-        swapped = (count >= SWAP_MIN_JOINTS) & (after < SWAP_GAIN * before)
-        result[..., joints] = swapped[..., None]
+    for part, yes in zip(PARTS, swapped, strict=True):
+        result[..., list(part)] = yes[..., None]
     return result
+
+
+def _comparable(as_is: F64, flipped: F64) -> tuple[F64, F64, F64]:
+    """Both distances where both are known, else 0, and 1 where they are."""
+    both = np.isfinite(as_is) & np.isfinite(flipped)
+    return np.where(both, as_is, 0.0), np.where(both, flipped, 0.0), both.astype(np.float64)
+
+
+def _by_part(values: F64) -> list[F64]:
+    return [values[..., list(part)] for part in PARTS]
 
 
 def _distances(off: F64, depth: F64, scores: F64) -> F64:
