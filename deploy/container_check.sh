@@ -155,6 +155,6 @@ compose restart redis >/dev/null 2>&1
 wait_ready
 post "after Redis was restarted"
 
-compose exec -T worker sh -c 'test "$(id -u)" != 0 && ! touch /app/x 2>/dev/null' ||
-  die "the worker runs as root or can write to its code"
+compose exec -T service sh -c 'test "$(id -u)" != 0 && ! touch /app/x 2>/dev/null' ||
+  die "the service runs as root or can write to its code"
 say "all well after $SECONDS s; taking it down"

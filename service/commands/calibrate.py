@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -42,6 +43,10 @@ def calibrate(
     reference: Annotated[
         str | None, typer.Option(metavar="CAMERA", help="The camera that anchors the world.")
     ] = None,
+    world: Annotated[
+        Literal["reference", "board", "floor"],
+        typer.Option(help="Where its origin is: the camera, the board, or the board on the floor."),
+    ] = "reference",
     name: Annotated[str | None, typer.Option(help="Of the rig; else the file's name.")] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What was measured, as JSON.")
@@ -65,7 +70,13 @@ def calibrate(
             "--quad and --intrinsics do not go together: cut the footage first (quadglass "
             "prepare), then calibrate the folder that it writes with --intrinsics"
         )
-    settings = CalibrateSettings(name or out.name.split(".")[0], kind, reference)
+    settings = CalibrateSettings(
+        name=name or out.name.split(".")[0],
+        kind=kind,
+        reference=reference,
+        world=world,
+        workers=len(os.sched_getaffinity(0)),
+    )
     with bar("looking for the board") as step:
 
         def show(now: Progress) -> None:

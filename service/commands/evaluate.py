@@ -71,9 +71,9 @@ def evaluate(
         table.add_column(heading, justify="right")
     for row in report.rows:
         crowd = (row.ap, row.ap50, row.ar, row.oracle_ap)
-        figures = crowd if report.crowd_photos else 4 * (math.nan,)
-        figures += (row.pck if report.sole_photos else math.nan,)
-        shown = ["-" if math.isnan(value) else f"{value:.3f}" for value in figures]
+        measured = [*(crowd if report.crowd_photos else 4 * (math.nan,))]
+        measured.append(row.pck if report.sole_photos else math.nan)
+        shown = ["-" if math.isnan(value) else f"{value:.3f}" for value in measured]
         table.add_row(row.name, str(row.input_side), *shown, f"{row.ms_per_image:.1f}")
     results.print(table)
     results.print(
