@@ -100,13 +100,16 @@ class Take:
         """Writes one result through to the disk."""
         line = json.dumps({"frame": frame, "tracker": tracker}, separators=(",", ":"))
         data = line.encode() + b"\n"
-        with self._lines.open("r+b" if self._lines.exists() else "wb") as file:
+        mode = "r+b" if self._lines.exists() else "wb"
+        with self._lines.open(mode, buffering=0) as file:
+            file.truncate(self._end)  # a line that a crash cut off
             file.seek(self._end)
-            file.write(data)
-            # What an append that failed half-way left behind lies here or further on.
-            file.truncate()
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                file.write(data)
+                os.fsync(file.fileno())
+            except BaseException:
+                file.truncate(self._end)
+                raise
         self._starts.append(self._end)
         self._end += len(data)
 

@@ -154,8 +154,7 @@ def test_stopping_answers_what_was_taken() -> None:
         queue = MemoryQueue(QueueSettings())
         with working(queue, predictor, BatchSettings()) as worker:
             future = await queue.post(task(frame_set([person()]), RIG))
-            while len(predictor.batches) < 2:
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(until, lambda: len(predictor.batches) == 2, "it works")
             worker.stop()
             hold.set()
             assert isinstance((await asyncio.wait_for(future, 10)).outcome, Result)

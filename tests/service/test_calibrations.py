@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+from calibration.calibrate import Calibration, Progress
+from calibration.errors import Cancelled
+from service import calibration_jobs
+from service.config import Settings, StoreSettings
+
+from .conftest import SHARED
+from .dots import DotPredictor
+from .server import running, until
+from .test_bad_input import chessboard, problem
+from .world import RIG
+
+CALIBRATIONS = "/v1/rigs/pair/calibrations"
+BOARD = {"board": "9x6", "square_mm": "25"}
+NUMBERS = ("01", "03", "05", "07", "09", "12", "14")
+OVER = ("done", "failed", "cancelled")
+
+
+@pytest.fixture(scope="module")
+def stereo() -> dict[str, list[tuple[str, bytes]]]:
+    """Seven pairs of pictures of a board, under the same names in both cameras."""
+    folder = SHARED / "data" / "opencv-stereo"
+    if not (folder / "left01.jpg").exists():
+        pytest.skip(f"the board pictures are missing: {folder}")
+    return {
+        side: [(f"{n}.jpg", (folder / f"{side}{n}.jpg").read_bytes()) for n in NUMBERS]
+        for side in ("left", "right")
+    }
+
+
+@pytest.fixture
+def pair(client: httpx.Client) -> httpx.Client:
+    client.post("/v1/rigs", json={"name": "pair", "kind": "stereo"})
+    return client
+
+
+def over(client: httpx.Client, address: str) -> dict[str, Any]:
+    until(lambda: client.get(address).json()["state"] in OVER, "the job is over", 120)
+    return dict(client.get(address).json())
+
+
+def events(client: httpx.Client, address: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    with client.stream("GET", f"{address}/events") as response:
+        assert response.headers["Content-Type"].startswith("text/event-stream")
+        name = ""
+        for line in response.iter_lines():
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                yield name, json.loads(line.removeprefix("data: "))
+
+
+def test_pictures_of_a_board_become_a_calibration(
+    pair: httpx.Client, stereo: dict[str, list[tuple[str, bytes]]]
+) -> None:
+    files = [(side, picture) for side, pictures in stereo.items() for picture in pictures]
+    response = pair.post(CALIBRATIONS, data={**BOARD, "kind": "stereo"}, files=files)
+    assert response.status_code == 202, response.text
+    address = response.headers["Location"]
+    assert response.json()["state"] in ("queued", "running")
+
+    told = list(events(pair, address))
+    assert {name for name, _ in told[:-1]} <= {"progress"}
+    assert told[-1][0] == "done"
+    assert any(job["progress"]["total"] > 0 for _, job in told)
+
+    job = over(pair, address)
+    assert job["state"] == "done", job
+    calibration = pair.get(f"/v1/calibrations/{job['calibration']}").json()
+    assert (calibration["rig"], calibration["origin"]) == ("pair", "calibrated")
+    assert calibration["active"] is True  # a rig's first one
+    left, right = (np.array(camera["center"]) for camera in calibration["cameras"])
+    # 3.335 squares of 25 mm, to 1 %: what OpenCV's own sample reaches on these pictures.
+    assert np.linalg.norm(right - left) == pytest.approx(3.335 * 0.025, rel=0.01)
+    assert calibration["rms_px"] <= 0.4
+    assert calibration["verdict"]["grade"] in ("good", "usable")
+    assert pair.get(f"/v1/calibrations/{job['calibration']}/report.json").json()
+    assert b"stereo:" in pair.get("/v1/rigs/pair/rig.yaml").content
+    # The footage is not needed any more, and is gone.
+    late = pair.delete(address)
+    problem(late, 409, "conflict")
+
+
+def test_zips_and_one_zip_of_folders_are_the_same_footage(
+    pair: httpx.Client, stereo: dict[str, list[tuple[str, bytes]]], settings: Settings
+) -> None:
+    apart = {side: (f"{side}.zip", zipped(pictures)) for side, pictures in stereo.items()}
+    whole = zipped(
+        [(f"{side}/{name}", data) for side, pictures in stereo.items() for name, data in pictures]
+    )
+    found = []
+    for files in (apart, {"footage": ("all.zip", whole)}):
+        response = pair.post(CALIBRATIONS, data=BOARD, files=files)
+        assert response.status_code == 202, response.text
+        job = over(pair, response.headers["Location"])
+        assert job["state"] == "done", job
+        calibration = pair.get(f"/v1/calibrations/{job['calibration']}").json()
+        found.append([camera["K"] for camera in calibration["cameras"]])
+    assert found[0] == found[1]
+    assert pair.get("/v1/calibrations/c2").json()["active"] is False
+    assert not list((settings.data_dir / "jobs").glob("*/footage"))
+
+
+def zipped(files: list[tuple[str, bytes]]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in files:
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+class Slow:
+    """A calibration that goes on until it is told what to do."""
+
+    def __init__(self) -> None:
+        self.started = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(
+        self,
+        *_args: Any,
+        progress: Callable[[Progress], None],
+        cancelled: Callable[[], bool],
+        **_more: Any,
+    ) -> Calibration:
+        progress(Progress("detect", 1, 10))
+        self.started.set()
+        while not self.go_on.is_set():
+            if cancelled():
+                raise Cancelled("stopped")
+            time.sleep(0.01)
+        return Calibration(RIG, {"made": True})
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
+    slow = Slow()
+    monkeypatch.setattr(calibration_jobs, "calibrate", slow)
+    return slow
+
+
+def start(client: httpx.Client) -> httpx.Response:
+    files = [("left", ("a.png", chessboard())), ("right", ("a.png", chessboard()))]
+    return client.post(CALIBRATIONS, data=BOARD, files=files)
+
+
+def test_a_running_job_is_cancelled_at_its_next_step(pair: httpx.Client, slow: Slow) -> None:
+    address = start(pair).headers["Location"]
+    assert slow.started.wait(10)
+    job = pair.get(address).json()
+    assert job["state"] == "running"
+    assert job["progress"] == {"stage": "detect", "done": 1, "total": 10}
+    assert pair.delete(address).status_code == 200
+    assert over(pair, address)["state"] == "cancelled"
+    assert list(events(pair, address))[-1][0] == "cancelled"
+    assert pair.get("/v1/rigs/pair").json()["calibrations"] == []
+
+
+def test_a_waiting_job_is_cancelled_at_once_and_too_many_are_refused(
+    settings: Settings, slow: Slow
+) -> None:
+    few = settings.model_copy(update={"store": StoreSettings(calibration_jobs=2)})
+    with running(few, predictor=DotPredictor()) as client:
+        client.post("/v1/rigs", json={"name": "pair"})
+        first, second = (start(client).headers["Location"] for _ in range(2))
+        assert slow.started.wait(10)
+        refused = start(client)
+        problem(refused, 429, "queue_full")
+        assert int(refused.headers["Retry-After"]) > 0
+        assert client.delete(second).json()["state"] == "cancelled"
+        assert start(client).status_code == 202
+        slow.go_on.set()
+        assert over(client, first)["state"] == "done"
+        assert [job["state"] for job in client.get("/v1/rigs/pair").json()["jobs"]].count("done")
+
+
+def test_a_job_that_a_restart_interrupted_is_begun_again(settings: Settings, slow: Slow) -> None:
+    with running(settings, predictor=DotPredictor()) as client:
+        client.post("/v1/rigs", json={"name": "pair"})
+        address = start(client).headers["Location"]
+        assert slow.started.wait(10)
+    slow.go_on.set()
+    with running(settings, predictor=DotPredictor()) as client:
+        job = over(client, address)
+        assert job["state"] == "done"
+        assert client.get(f"/v1/calibrations/{job['calibration']}").json()["rig"] == "pair"
+
+
+def test_a_failed_job_says_why(pair: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_args: Any, **_more: Any) -> Calibration:
+        raise RuntimeError("a secret of the inside")
+
+    monkeypatch.setattr(calibration_jobs, "calibrate", broken)
+    job = over(pair, start(pair).headers["Location"])
+    assert (job["state"], job["problem"]["code"]) == ("failed", "internal")
+    assert "secret" not in json.dumps(job)
+
+
+@pytest.mark.parametrize(
+    ("values", "pointer"),
+    [
+        ({"square_mm": "25"}, "/board"),
+        ({"board": "9x6"}, "/square_mm"),
+        ({**BOARD, "board": "nine"}, "/board"),
+        ({**BOARD, "kind": "sextet"}, "/kind"),
+        ({**BOARD, "world": "moon"}, "/world"),
+        ({**BOARD, "bored": "9x6"}, "/bored"),
+    ],
+)
+def test_values_that_make_no_sense(
+    pair: httpx.Client, values: dict[str, str], pointer: str
+) -> None:
+    response = pair.post(CALIBRATIONS, data=values, files={"left": ("a.png", chessboard())})
+    assert response.status_code == 422, response.text
+    assert response.json()["pointer"] == pointer
+
+
+def test_a_layout_that_does_not_fit(pair: httpx.Client) -> None:
+    for layout in ("7x", "0,0,9999,9999;0,0,1,1"):
+        response = pair.post(
+            CALIBRATIONS,
+            data={**BOARD, "layout": layout},
+            files={"footage": ("a.png", chessboard())},
+        )
+        problem(response, 422, "bad_layout")
+
+
+def test_a_form_without_footage(pair: httpx.Client) -> None:
+    boundary = "".join(
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in BOARD.items()
+    )
+    response = pair.post(
+        CALIBRATIONS,
+        content=boundary + "--x--\r\n",
+        headers={"Content-Type": "multipart/form-data; boundary=x"},
+    )
+    problem(response, 422, "no_views")
+
+
+def test_refused_footage_leaves_nothing_on_disk(pair: httpx.Client, settings: Settings) -> None:
+    pair.post(CALIBRATIONS, data=BOARD, files={"left": ("a.png", b"no picture")})
+    assert list((settings.data_dir / "jobs").iterdir()) == []
+
+
+def test_four_in_one_video_is_calibrated_as_four(
+    client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What reaches the calibration is footage of four cameras, cut as the layout says."""
+    path = tmp_path / "quad.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (320, 240))
+    for number in range(12):
+        writer.write(np.full((240, 320, 3), 10 * number, np.uint8))
+    writer.release()
+    seen: list[Any] = []
+
+    def look(footage: Any, *_args: Any, **_more: Any) -> Calibration:
+        seen.append([(clip.camera, clip.crop_xywh) for clip in footage.clips])
+        return Calibration(RIG, {})
+
+    monkeypatch.setattr(calibration_jobs, "calibrate", look)
+    client.post("/v1/rigs", json={"name": "pair"})
+    response = client.post(
+        CALIBRATIONS,
+        data={**BOARD, "layout": "2x2"},
+        files={"footage": ("quad.avi", path.read_bytes())},
+    )
+    assert over(client, response.headers["Location"])["state"] == "done"
+    assert [crop for _, crop in seen[0]] == [
+        (0, 0, 160, 120),
+        (160, 0, 160, 120),
+        (0, 120, 160, 120),
+        (160, 120, 160, 120),
+    ]

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from service.errors import Exists, NotFound
+from service.takes import Take, TakeRecord, Takes
+
+
+@pytest.fixture
+def takes(tmp_path: Path) -> Takes:
+    return Takes(tmp_path)
+
+
+@pytest.fixture
+def take(takes: Takes) -> Take:
+    takes.create(TakeRecord("take", "studio", "c1", "2026-11-24T10:00:00Z"))
+    return takes.take("take")
+
+
+def lines_of(tmp_path: Path) -> Path:
+    return tmp_path / "captures" / "take" / "frames.jsonl"
+
+
+def test_results_are_appended_and_read_back(take: Take, takes: Takes) -> None:
+    assert take.last() is None
+    for sequence in range(3):
+        take.append({"sequence": sequence}, {"state": sequence})
+    for one in (take, takes.take("take")):
+        assert len(one) == 3
+        assert list(one.frames()) == [{"sequence": n} for n in range(3)]
+        assert list(one.frames(1, 1)) == [{"sequence": 1}]
+        assert one.last() == ({"sequence": 2}, {"state": 2})
+
+
+@pytest.mark.parametrize("kept", [1, 20, 36])
+def test_a_torn_last_line_is_forgotten(take: Take, takes: Takes, tmp_path: Path, kept: int) -> None:
+    for sequence in range(2):
+        take.append({"sequence": sequence}, {})
+    data = lines_of(tmp_path).read_bytes()
+    first = data.index(b"\n") + 1
+    lines_of(tmp_path).write_bytes(data[: first + kept])
+    again = takes.take("take")
+    assert len(again) == (2 if first + kept >= len(data) else 1)
+    again.append({"sequence": 7}, {})
+    assert [frame["sequence"] for frame in takes.take("take").frames()][-1] == 7
+    assert lines_of(tmp_path).read_bytes().endswith(b"\n")
+
+
+def test_an_append_that_failed_leaves_nothing_behind(
+    take: Take, takes: Takes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take.append({"sequence": 0}, {})
+
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            take.append({"sequence": 1, "long": "x" * 500}, {})
+    assert len(take) == 1
+    take.append({"sequence": 2}, {})
+    assert [frame["sequence"] for frame in takes.take("take").frames()] == [0, 2]
+
+
+def test_pictures_are_bounded_older_ones_go_first(take: Take, takes: Takes) -> None:
+    for sequence in range(5):
+        take.keep_pictures(
+            sequence, {"cam0": bytes(10), "cam1": bytes(10)}, only_last=False, limit_bytes=45
+        )
+    kept = [n for n in range(5) if exists(take, n)]
+    assert kept == [3, 4]
+    again = takes.take("take")  # the sizes are found again after a restart
+    again.keep_pictures(5, {"cam0": bytes(10), "cam1": bytes(10)}, only_last=False, limit_bytes=45)
+    assert [n for n in range(6) if exists(again, n)] == [4, 5]
+
+
+def test_only_the_last_pictures(take: Take) -> None:
+    for sequence in range(3):
+        take.keep_pictures(sequence, {"cam0": bytes(10)}, only_last=True, limit_bytes=10**9)
+    assert [n for n in range(3) if exists(take, n)] == [2]
+
+
+def exists(take: Take, sequence: int) -> bool:
+    try:
+        take.picture(sequence, "cam0")
+    except NotFound:
+        return False
+    return True
+
+
+def test_names_are_taken_once(take: Take, takes: Takes) -> None:
+    with pytest.raises(Exists):
+        takes.create(take.record)
+    with pytest.raises(NotFound):
+        takes.take("another")
+    assert takes.names() == ["take"]
