@@ -14,6 +14,8 @@ WINDOW_PX = (2, 11)
 # A corner this far (in spacings) from where its neighbours put it has slipped to something else,
 # such as the edge of the picture or of the board. Lens and perspective bend a grid far less.
 SLIPPED = 0.12
+# float32 keeps a start of a few thousand pixels to this.
+BLIND_PX = 1e-3
 # A real grid fits a homography to a fraction of its spacing, strong lens distortion included.
 MAX_BEND = 0.5
 
@@ -42,9 +44,14 @@ def refine(
     expected = _expected(fine, inner_corners)
     slipped = np.linalg.norm(fine - expected, axis=1) > SLIPPED * spacing
     if slipped.any():
-        fine[slipped] = _sub_pixel(picture, expected[slipped], max(WINDOW_PX[0], half // 2))
+        again = _sub_pixel(picture, expected[slipped], max(WINDOW_PX[0], half // 2))
+        # Where there is nothing to see the search does not move at all.
+        blind = np.zeros_like(slipped)
+        blind[slipped] = np.linalg.norm(again - expected[slipped], axis=1) < BLIND_PX
+        fine[slipped] = again
         expected = _expected(fine, inner_corners)
-        lost = slipped & (np.linalg.norm(fine - expected, axis=1) > SLIPPED * spacing)
+        astray = np.linalg.norm(fine - expected, axis=1) > SLIPPED * spacing
+        lost = slipped & (astray | blind)
         fine[lost] = expected[lost]
         return fine, ~lost
     return fine, ~slipped

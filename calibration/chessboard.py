@@ -24,7 +24,7 @@ SQUARE_PX = 24.0
 MAX_CROP = 5.0
 # Whole-picture passes: the classic finder takes 1.1 s on clutter at 1080p, 0.05 s at 480 px.
 QUICK_SIDE_PX = 480
-THOROUGH_SIDES_PX = (960, 1440)
+THOROUGH_SIDES_PX = (960, 1200)
 SB_SIDE_PX = 1200
 # A board of which more corners slipped is not measured, only seen.
 MIN_TRUSTED = 0.85
@@ -65,7 +65,8 @@ def _coarse(gray: Gray, inner_corners: tuple[int, int], effort: Effort) -> F64 |
     for side in REGION_SIDES_PX:
         for region in regions(gray, inner_corners[0] * inner_corners[1], side):
             crop = _crop(gray, region)
-            if crop[0].size > largest:
+            tried = any(_same_place(crop, other) for other in crops)
+            if crop[0].size > largest or tried:
                 continue
             crops.append(crop)
             found = _classic(*crop, inner_corners)
@@ -74,17 +75,31 @@ def _coarse(gray: Gray, inner_corners: tuple[int, int], effort: Effort) -> F64 |
     found = _classic(*_reduced(gray, QUICK_SIDE_PX), inner_corners)
     if found is not None:
         return found
-    for crop in crops if effort == "thorough" else crops[:1]:
+    for crop in crops[: 3 if effort == "thorough" else 1]:
         found = _sector_based(*crop, inner_corners)
         if found is not None:
             return found
     if effort == "quick":
         return None
     for side in THOROUGH_SIDES_PX:
+        if max(gray.shape) <= QUICK_SIDE_PX:
+            break  # tried at full size already
         found = _classic(*_reduced(gray, side), inner_corners)
         if found is not None:
             return found
     return _sector_based(*_reduced(gray, SB_SIDE_PX), inner_corners)
+
+
+def _same_place(
+    crop: tuple[Gray, float, tuple[int, int]], other: tuple[Gray, float, tuple[int, int]]
+) -> bool:
+    """Whether two crops show the same part at about the same scale."""
+    (a, scale_a, origin_a), (b, scale_b, origin_b) = crop, other
+    tolerance = 0.1 * max(b.shape) / scale_b
+    corners_a = (*origin_a, origin_a[0] + a.shape[1] / scale_a, origin_a[1] + a.shape[0] / scale_a)
+    corners_b = (*origin_b, origin_b[0] + b.shape[1] / scale_b, origin_b[1] + b.shape[0] / scale_b)
+    moved = max(abs(p - q) for p, q in zip(corners_a, corners_b, strict=True))
+    return moved < tolerance and 0.8 < scale_a / scale_b < 1.25
 
 
 def _crop(gray: Gray, region: Region) -> tuple[Gray, float, tuple[int, int]]:

@@ -215,8 +215,8 @@ def reduced(blocks: Blocks, free: NDArray[np.bool_], damping: float) -> tuple[F6
         board, np.concatenate([W, blocks.board_gradient[..., None]], axis=2)
     )  # (B, 6, F + 1)
     back, own = solved[..., :-1], solved[..., -1]
-    flat = W.reshape(-1, len(columns))
-    S = A - flat.T @ back.reshape(-1, len(columns))
+    flat = W.reshape(len(W) * N_POSE, len(columns))
+    S = A - flat.T @ back.reshape(flat.shape)
     right = blocks.camera_gradient[columns] - flat.T @ own.reshape(-1)
     return (S + S.T) / 2.0, right, back, own
 

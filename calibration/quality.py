@@ -121,11 +121,17 @@ def split_half_px(refined: Refined, board: Board) -> float | None:
     Only the boards' poses are fitted in the half that is tested.
     """
     problem, estimate = refined.problem, refined.fit.estimate
-    keys = list(dict.fromkeys(problem.boards))
-    shared = [key for key in keys if key[0] == "moment"]
+    shared = [key for key in problem.boards if key[0] == "moment"]
     if len(shared) < MIN_SPLIT_MOMENTS:
         return None
-    even = {key for group in (shared, [k for k in keys if k[0] != "moment"]) for key in group[::2]}
+    # Alternate within each set of cameras, so that either half ties all of them together.
+    even: set[tuple[str, ...]] = set()
+    taken: dict[tuple[int, ...], int] = {}
+    for index, key in enumerate(problem.boards):
+        seen_by = tuple(sorted(problem.camera_of[problem.board_of == index].tolist()))
+        taken[seen_by] = taken.get(seen_by, 0) + 1
+        if taken[seen_by] % 2:
+            even.add(key)
     half_of = np.array([key in even for key in problem.boards])[problem.board_of]
     total, count = 0.0, 0
     for flag in (True, False):
