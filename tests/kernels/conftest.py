@@ -15,15 +15,20 @@ if HAS_TORCH:
         os.environ["TRITON_INTERPRET"] = "1"
 
 
+def require(device):
+    """Skip where device code cannot run on ``device`` in this process."""
+    if not HAS_TRITON:
+        pytest.skip("torch and triton are not both installed")
+    if device == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
+        pytest.skip("this machine has a GPU: the same test runs compiled with -m gpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU on this machine")
+
+
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request):
     """Where the device code runs: in the interpreter, or compiled under the mark ``gpu``."""
-    if not HAS_TRITON:
-        pytest.skip("torch and triton are not both installed")
-    if request.param == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
-        pytest.skip("this machine has a GPU: the same test runs compiled with -m gpu")
-    if request.param == "cuda" and not torch.cuda.is_available():
-        pytest.skip("no GPU on this machine")
+    require(request.param)
     return request.param
 
 
