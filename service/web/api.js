@@ -4,6 +4,8 @@ import { fileOf } from "./names.js";
 
 const KEY_PLACE = "quadglass-key";
 const RECONNECTS = 5;
+const READ_TRIES = 3;
+const READ_PAUSE_MS = 150;
 const PLAIN_TITLES = {
   400: "The request cannot be read",
   401: "This service wants an API key",
@@ -157,12 +159,17 @@ async function* eventsOf(body) {
 }
 
 async function ask(address, { headers = {}, ...options }) {
-  let response;
-  try {
-    response = await fetch(address, { ...options, headers: { ...headers, ...keyHeaders() } });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw unreachable();
+  // Reading may be tried again: browsers drop requests when an interface comes or goes, too.
+  const tries = (options.method ?? "GET") === "GET" ? READ_TRIES : 1;
+  let response = null;
+  for (let tried = 1; response === null; tried += 1) {
+    try {
+      response = await fetch(address, { ...options, headers: { ...headers, ...keyHeaders() } });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      if (tried === tries) throw unreachable();
+      await new Promise((resolve) => setTimeout(resolve, READ_PAUSE_MS * tried));
+    }
   }
   if (response.ok) return response;
   throw asProblem(response.status, await response.text(), (name) => response.headers.get(name));

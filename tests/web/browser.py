@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+# The machine's interfaces changed (a container was started, say); the page asks again.
+_INTERFACE = "net::ERR_NETWORK_CHANGED"
 ARGUMENTS = (
     "--headless",
     "--no-sandbox",
@@ -54,7 +56,7 @@ class Watch:
 
     def _hear(self, message: object) -> None:
         kind, text = getattr(message, "type", ""), getattr(message, "text", "")
-        if kind in ("error", "warning"):
+        if kind in ("error", "warning") and _INTERFACE not in text:
             self.wrong.append(f"console {kind}: {text}")
 
     def _ask(self, url: str) -> None:

@@ -1,4 +1,4 @@
-"""What is painted on a canvas of the page. Counted in the browser: a canvas has a million pixels."""
+"""What is painted on a canvas of the page, counted in the browser: it has a million pixels."""
 
 from __future__ import annotations
 

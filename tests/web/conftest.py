@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -83,5 +84,9 @@ def open_page(site: httpx.Client, browser: Browser, watch: Watch) -> Iterator[Op
 
 @pytest.fixture(scope="session")
 def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots go, for people to look at."""
-    return tmp_path_factory.mktemp("screenshots")
+    """Where screenshots go, for people to look at: the folder $SCREENSHOTS, or a passing one."""
+    if "SCREENSHOTS" not in os.environ:
+        return tmp_path_factory.mktemp("screenshots")
+    folder = Path(os.environ["SCREENSHOTS"])
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,13 +1,14 @@
 """A take made by code: people walk before four cameras, and the pictures say which moment they are.
 
-Pictures are drawn, not photographed, so the network of the tests does not look for people: it reads
-the moment and the camera from a row of squares at the foot of the picture and answers with the truth
-projected into it. Everything behind that answer is the real service.
+Pictures are drawn, not photographed, so the network of the tests does not look for people: it
+reads the moment and the camera from a row of squares at the foot of the picture and answers with
+the truth projected into it. Everything behind that answer is the real service.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -127,7 +128,7 @@ def _draw_floor(image: U8, camera: Camera) -> None:
             np.stack([steps, np.full_like(steps, line), np.zeros_like(steps)], axis=1),
         ):
             pixels = project(camera, points)
-            for a, b in zip(pixels[:-1], pixels[1:], strict=True):
+            for a, b in pairwise(pixels):
                 if np.isfinite([a, b]).all() and np.abs([a, b]).max() < 4000:
                     _line(image, a, b, _FLOOR, 1)
 

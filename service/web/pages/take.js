@@ -121,7 +121,7 @@ function curveChoice(frames, ids, stage, timeline) {
     const { group, label, unit, joint, of } = all[key];
     const decimals = unit === "°" ? 0 : 2;
     const row = {
-      label: `${group}\n${label}\n${unit}`, unit, decimals, fromZero: group === "Speed",
+      label: `${group}\n${label}\n${unit}`, unit, decimals, fromZero: group === "Speed", leastSpan: unit === "°" ? 20 : 0.2,
       curves: ids.map((id) => ({ id, values: of(frames, id, stage.scene.world.show) })),
     };
     timeline.set(frames, lanes, [reprojection, row]);

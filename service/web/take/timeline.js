@@ -40,8 +40,8 @@ export class Timeline {
   }
 
   /**
-   * Takes what to draw. frames: see `framesFrom`; rows: [{label, unit, decimals, curves: [{id,
-   * values}]}] one value a frame, null at gaps; lanes: [{id, shares}] share of joints placed.
+   * Takes what to draw. frames: see `framesFrom`; rows: [{label, unit, decimals, leastSpan,
+   * curves: [{id, values}]}] one value a frame, null at gaps; lanes: [{id, shares}] share of joints placed.
    */
   set(frames, lanes, rows) {
     Object.assign(this, { frames, lanes: lanes.slice(0, MOST_LANES), hidden: lanes.length - MOST_LANES, rows });
@@ -105,7 +105,7 @@ export class Timeline {
     const values = row.curves.flatMap((curve) => curve.values).filter(Number.isFinite);
     const [low, high] = row.fromZero
       ? [0, (quantile(values, 0.99) || 1) * 1.15]
-      : padded(quantile(values, 0) ?? 0, quantile(values, 1) ?? 1);
+      : padded(quantile(values, 0) ?? 0, quantile(values, 1) ?? 1, row.leastSpan);
     row.range = [low, high];
     const yOf = (value) => top + ROW_PX - ((Math.min(high, value) - low) / (high - low)) * ROW_PX;
     context.strokeStyle = colours.line;
@@ -180,7 +180,8 @@ export class Timeline {
   }
 }
 
-function padded(low, high) {
-  const pad = (high - low) * 0.1 || 1;
+/** A range with air above and below, never so narrow that noise looks like movement. */
+function padded(low, high, leastSpan = 1) {
+  const pad = Math.max((high - low) * 0.1, (leastSpan - (high - low)) / 2);
   return [low - pad, high + pad];
 }
