@@ -22,7 +22,7 @@ from scipy.optimize import linear_sum_assignment
 from calibration.rig import Rig
 from models.sighting import Sighting
 
-from .body import mirrored
+from .anatomy import mirrored
 from .observations import Observations, observe
 from .people import F64, Prediction
 

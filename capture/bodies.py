@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from calibration.triangulate import Reason, TriangulateSettings, Triangulation, triangulate
 
+from .anatomy import impossible_joints, mirrored, swapped_parts, twins
 from .associate import AssociateSettings, Groups, mirrored_fit
-from .body import impossible_joints, mirrored, swapped_parts, twins
 from .observations import Observations
 from .people import F64, NO_ID, Prediction
 

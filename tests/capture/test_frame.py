@@ -10,7 +10,7 @@ import pytest
 from calibration.camera import F64, Source, calibrated_from_frame, project
 from calibration.errors import UnknownCamera
 from calibration.rig import Rig
-from capture.body import impossible_joints, mirrored, twins
+from capture.anatomy import impossible_joints, mirrored, twins
 from capture.frame import people_in_frame
 from capture.people import NO_ID, Prediction
 from capture.track import Tracker
