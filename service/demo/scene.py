@@ -29,6 +29,8 @@ F64 = NDArray[np.float64]
 SIZE_PX = (1280, 720)
 FOCAL_PX = 1000.0
 RING_M = 4.2
+AZIMUTHS_DEG = (40.0, 130.0, 225.0, 310.0)
+HEIGHTS_M = (1.7, 2.3, 1.9, 2.5)
 BOARD_CORNERS = (9, 6)  # columns x rows
 BOARD_SQUARE_M = 0.08
 RATE_HZ = 30.0
@@ -52,8 +54,8 @@ class Body:
 def truth_rig() -> Rig:
     """Four cameras on a ring, looking slightly down at the middle, no two the same height."""
     cameras = []
-    for index, (degrees, height_m) in enumerate(((40, 1.7), (130, 2.3), (225, 1.9), (310, 2.5))):
-        angle = np.deg2rad(degrees)
+    for index, (azimuth_deg, height_m) in enumerate(zip(AZIMUTHS_DEG, HEIGHTS_M, strict=True)):
+        angle = np.deg2rad(azimuth_deg)
         center = np.array([RING_M * np.cos(angle), RING_M * np.sin(angle), height_m])
         K = np.array([[FOCAL_PX, 0, 640 + 6 * index], [0, FOCAL_PX, 360 - 4 * index], [0, 0, 1.0]])
         dist = np.array([-0.08 + 0.01 * index, 0.03, 0.0005, -0.0004, 0.0])
@@ -62,34 +64,42 @@ def truth_rig() -> Rig:
     return Rig("rendered", "quad", "cam0", "floor", tuple(cameras))
 
 
-def board_poses(count: int = 30, seed: int = 7) -> list[F64]:
-    """Where a board that somebody carries through the middle is held, (4, 4) `world_from_board`.
+def board_poses(shared: int = 28, close: int = 12, seed: int = 7) -> list[F64]:
+    """Where somebody holds a board, (4, 4) `world_from_board`.
 
-    Board coordinates start at the first inner corner, x along the columns, y along the rows,
-    z out of the printed side's back. It faces one camera after another, tilted up to 35 degrees.
+    First in the middle, turned so that two neighbouring cameras see it; then close to one camera
+    after the other and all over its picture, which is what tells its lens. Board coordinates start
+    at the first inner corner, x along the columns, y along the rows, z out of the back.
     """
     rng = np.random.default_rng(seed)
-    middle = np.array([(n - 1) * BOARD_SQUARE_M / 2 for n in BOARD_CORNERS] + [0.0])
     poses = []
-    for number in range(count):
-        facing = np.deg2rad(40 + 360 * number / count + rng.uniform(-20, 20))
+    for number in range(shared + close):
+        near = number >= shared
+        facing = np.deg2rad(AZIMUTHS_DEG[number % 4] + (0 if near else 45) + rng.uniform(-18, 18))
+        away = rng.uniform(1.6, 3.0) if near else RING_M
+        across, above = away * rng.uniform(-0.3, 0.3), away * rng.uniform(-0.18, 0.18)
+        outward = np.array([np.cos(facing), np.sin(facing)])
+        beside = np.array([-outward[1], outward[0]])
+        depth = RING_M - away if near else rng.uniform(-0.7, 0.7)
+        place = np.append(depth * outward + across * beside, max(0.6, 1.1 + above))
         pitch, roll = rng.uniform(-0.6, 0.6), rng.uniform(-0.5, 0.5)
-        outward = np.array(
-            [np.cos(facing) * np.cos(pitch), np.sin(facing) * np.cos(pitch), np.sin(pitch)]
-        )
-        side = np.cross([0.0, 0.0, 1.0], outward)
-        side /= np.linalg.norm(side)
-        up = np.cross(outward, side)
-        # Seen from outside, columns run to the right and rows down.
-        x_axis = np.cos(roll) * side + np.sin(roll) * up
-        z_axis = -outward
-        y_axis = np.cross(z_axis, x_axis)
-        pose = np.eye(4)
-        pose[:3, :3] = np.stack([x_axis, y_axis, z_axis], axis=1)
-        place = np.append(rng.uniform(-1.2, 1.2, 2), rng.uniform(0.6, 1.6))
-        pose[:3, 3] = place - pose[:3, :3] @ middle
-        poses.append(pose)
+        poses.append(_held(place, facing, pitch, roll))
     return poses
+
+
+def _held(place: F64, facing: float, pitch: float, roll: float) -> F64:
+    """(4, 4) world from a board whose middle is at a place; its columns run right as it is seen."""
+    middle = np.array([(n - 1) * BOARD_SQUARE_M / 2 for n in BOARD_CORNERS] + [0.0])
+    outward = np.array(
+        [np.cos(facing) * np.cos(pitch), np.sin(facing) * np.cos(pitch), np.sin(pitch)]
+    )
+    side = np.cross([0.0, 0.0, 1.0], outward)
+    side /= np.linalg.norm(side)
+    x_axis = np.cos(roll) * side + np.sin(roll) * np.cross(outward, side)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([x_axis, np.cross(-outward, x_axis), -outward], axis=1)
+    pose[:3, 3] = place - pose[:3, :3] @ middle
+    return pose
 
 
 def people_at(time_s: float, count: int = 2) -> list[Body]:
