@@ -45,7 +45,7 @@ class DecodeSettings:
     least_joints_unseeded: int = 4
     least_score: float = 0.15  # of a person
     same_seed_likeness: float = 0.3  # two centres whose poses are more alike are one person
-    same_likeness: float = 0.4  # so are two people more alike than this
+    same_likeness: float = 0.5  # so are two people more alike than this
     fill_score: float = 0.03  # a peak this weak may fill a gap
     fill_reach: float = 0.15  # over the person's size, from where the joint is expected
     expected_score: float = 0.15  # of a joint placed where the centre expects it, times its own

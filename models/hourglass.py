@@ -79,7 +79,7 @@ class PoseMaps(NamedTuple):
 
 def small(stacks: int = 1) -> HourglassConfig:
     """From scratch, 64 channels behind a light stem: for tests and small domains."""
-    return HourglassConfig("small", "light", stacks, 64, 0, 4, "bottleneck", 1, attention=True)
+    return HourglassConfig("small", "light", stacks, 64, 0, 3, "bottleneck", 1, attention=True)
 
 
 def published() -> HourglassConfig:

@@ -30,26 +30,22 @@ def extent(joints_px: F64) -> float:
     return float(np.ptp(seen, axis=0).max()) if len(seen) else 0.0
 
 
-def likeness(first_px: F64, second_px: F64, *, either_side: bool = False) -> float:
+def likeness(first_px: F64, second_px: F64, *, slack: float = 1.0) -> float:
     """COCO's keypoint similarity of two poses over the joints that both have.
 
     Args:
         first_px: (J, 2), NaN where unseen.
         second_px: (J, 2)
-        either_side: a left joint may also lie on the other's right one, as when a network takes
-            a person for facing both ways.
+        slack: how many times further apart than human labels joints may be.
 
     Returns:
         0 to 1; 0 if they share no joint.
     """
     apart = np.linalg.norm(first_px - second_px, axis=1)  # (J,)
-    if either_side:
-        apart = np.fmin(apart, np.linalg.norm(first_px - second_px[_FLIP], axis=1))
     both = ~np.isnan(apart)
     size = max(extent(first_px), extent(second_px)) * _SQRT_AREA_OVER_SIZE
     if not both.any() or size == 0:
         return 0.0
-    slack = _REPEAT_SLACK if either_side else 1.0
     return float(np.exp(-((apart[both] / (_SPREADS[both] * size * slack)) ** 2) / 2).mean())
 
 
@@ -62,13 +58,17 @@ def without_repeats(people: Sequence[Sighting], same: float) -> list[Sighting]:
     """
     kept: list[Sighting] = []
     for person in people:
-        found = _grouped(person)
-        if not any(
-            likeness(found, _grouped(other), either_side=True) > same or _shadows(other, person)
-            for other in kept
-        ):
+        if not any(_is_same(other, person, same) or _shadows(other, person) for other in kept):
             kept.append(person)
     return kept
+
+
+def _is_same(better: Sighting, worse: Sighting, same: float) -> bool:
+    """Whether two lie on each other, or would if one of them faced the other way."""
+    first, second = _grouped(better), _grouped(worse)
+    return any(
+        likeness(first, pose, slack=_REPEAT_SLACK) > same for pose in (second, second[_FLIP])
+    )
 
 
 def _shadows(better: Sighting, worse: Sighting) -> bool:

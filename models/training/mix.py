@@ -14,7 +14,7 @@ from torch.utils.data import IterableDataset
 from models.errors import BadTrainingData
 
 from .augment import augment
-from .photos import is_held_out, read_backgrounds, read_photos
+from .photos import Photo, is_held_out, read_backgrounds, read_photos
 from .scene import (
     STRIDE,
     Scene,
@@ -83,20 +83,14 @@ class Mix(IterableDataset[Batch]):
         """Read the annotation files.
 
         Raises:
-            BadTrainingData: a set cannot be read, or pasting is asked for without any masks.
+            BadTrainingData: a set cannot be read or is all held out, or pasting is asked for
+                without any masks.
         """
         self._settings = settings
-        self._photos = [
-            [photo for photo in read_photos(item.folder) if not is_held_out(item.folder, photo)]
-            for item in settings.sets
-        ]
+        self.photos = [_learnable_photos(item.folder) for item in settings.sets]
         folder = settings.backgrounds
         self._backgrounds = read_backgrounds(folder) if folder is not None else []
-        self._masked = [p for photos in self._photos for p in photos if p.mask_path is not None]
-        self._crowded = [
-            [index for index, photo in enumerate(photos) if any(p.labelled for p in photo.people)]
-            for photos in self._photos
-        ]
+        self._masked = [p for photos in self.photos for p in photos if p.mask_path is not None]
         if settings.paste_share > 0 and not self._masked:
             raise BadTrainingData("pasting needs a set with masks; add one or set its share to 0")
 
@@ -124,8 +118,8 @@ class Mix(IterableDataset[Batch]):
     def _plain(self, side: int, rng: np.random.Generator) -> Scene:
         shares = np.asarray([item.share for item in self._settings.sets])
         chosen = int(rng.choice(len(shares), p=shares / shares.sum()))
-        photos, crowded = self._photos[chosen], self._crowded[chosen]
-        photo = photos[crowded[int(rng.integers(len(crowded)))]]
+        photos = self.photos[chosen]
+        photo = photos[int(rng.integers(len(photos)))]
         view = random_view(photo, side, rng, self._settings.sets[chosen].turn_deg)
         return crop(_read(photo.path), photo, view, side, rng)
 
@@ -191,6 +185,18 @@ def _tiled(parts: list[NDArray[_Number]], axis: int) -> NDArray[_Number]:
     """Four arrays as two rows of two; ``axis`` is the one of the rows."""
     rows = [np.concatenate(parts[k : k + 2], axis=axis + 1) for k in (0, 2)]
     return np.concatenate(rows, axis=axis)
+
+
+def _learnable_photos(folder: Path) -> list[Photo]:
+    """Photos of a set with labelled joints that are not kept for measuring."""
+    photos = [
+        photo
+        for photo in read_photos(folder)
+        if not is_held_out(folder, photo) and any(person.labelled for person in photo.people)
+    ]
+    if not photos:
+        raise BadTrainingData(f"{folder} has nothing to learn from: all held out or unlabelled")
+    return photos
 
 
 def _learnable(scene: Scene) -> _Sample:

@@ -124,8 +124,8 @@ def refine(heat: Tensor, index: Tensor) -> Tensor:
 def _seeds(maps: PoseMaps, settings: PeakSettings, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Peaks of the trunk's centre map and the joints each of them expects."""
     if maps.trunk is None:
-        empty = like[:, :0, 0]  # (B, 0)
-        return empty[..., None].expand(-1, -1, 2), empty, like[:, :0, :2]
+        nobody = like[:, None, :, :2][:, :0]  # (B, 0, J, 2)
+        return nobody[:, :, 0], nobody[:, :, 0, 0], nobody
     center = maps.trunk.center_logits.sigmoid()
     batch, _, _, width = center.shape
     scores, index = find_peaks(center, settings.seeds, settings.window)  # (B, 1, M)
