@@ -47,6 +47,7 @@ class Worker(threading.Thread):
         self._metrics = metrics
         self._stopping = threading.Event()
         self.warm = threading.Event()
+        self.model: Model | None = None  # once it is warm
         self.failure: Exception | None = None
 
     def stop(self) -> None:
@@ -62,6 +63,7 @@ class Worker(threading.Thread):
             logger.exception("%s: the network does not run", self.name)
             self.failure = error
             return
+        self.model = Model(predictor.name, predictor.sha256, predictor.skeleton.name)
         self.warm.set()
         logger.info("%s: %s is ready", self.name, predictor.name)
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter
@@ -27,10 +29,14 @@ async def ready(service: ServiceDep) -> dict[str, Any]:
     if reasons:
         raise NotReady("; ".join(reasons))
     depth = await service.queue.depth()
+    # Workers of other processes are not known here, nor is their network.
+    models = [worker.model for worker in service.workers if worker.model is not None]
     return {
         "status": "ready",
         "queue": {"tasks": depth.tasks, "limit": service.settings.queue.length},
         "workers": len(service.workers),
+        "model": asdict(models[0]) if models else None,
+        "version": version("quadglass"),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
@@ -113,6 +114,8 @@ def rig_to_json(rig: Rig) -> dict[str, Any]:
         "units": "m",
         "cameras": [_camera_to_json(camera) for camera in rig.cameras],
         "rms_px": quality.rms_px if quality else None,
+        "quality": asdict(quality) if quality else None,
+        "target": asdict(rig.target) if rig.target else None,
         "verdict": verdict_to_json(rig.verdict),
     }
 
@@ -143,6 +146,8 @@ def _camera_to_json(camera: Camera) -> dict[str, Any]:
         "t": camera.cam_from_world[:3, 3].tolist(),
         "center": camera.center_world.tolist(),
         "rms_px": camera.quality.rms_px if camera.quality else None,
+        "quality": asdict(camera.quality) if camera.quality else None,
+        "sigma": asdict(camera.sigma) if camera.sigma else None,
     }
 
 
