@@ -36,7 +36,7 @@ class CaptureSettings:
     min_joints: int = 5  # a person with fewer joints in metres is taken for a chance meeting
     min_agreeing: float = 0.6  # share of the joints seen by two views whose views agree
     # A view whose joints were left out as outliers to this share shows somebody else.
-    max_dropped: float = 0.6
+    max_dropped: float = 0.75
     max_span_m: float = 2.8  # between two joints of one person: arms spread, or tall with arms up
 
 
