@@ -119,6 +119,18 @@ def _add(
 
 
 @jit
+def _at_least(scores: F64, joint: int, least: float) -> Int:
+    """Ranks of the peaks of one joint that are sure enough, best first."""
+    ranks = np.empty(scores.shape[1], dtype=np.int64)
+    count = 0
+    for rank in range(scores.shape[1]):
+        if scores[joint, rank] >= least:
+            ranks[count] = rank
+            count += 1
+    return ranks[:count]
+
+
+@jit
 def assemble(
     joints: F64, scores: F64, tags: F64, centers: F64, sizes: F64, expected: F64,
     order: Int, torso: Int, peak_score: float, founder_score: float, tag_spread: float,
@@ -134,16 +146,21 @@ def assemble(
     size, weights = np.full(room, smallest), np.zeros((room, 2))
     places = np.full((room, kinds, 2), np.nan)
     for seed in range(seeds):
-        places[seed] = expected[seed]
         for axis in range(2):
-            center[seed, axis] = expected[seed][torso, axis].mean()
-            extent = expected[seed, :, axis].max() - expected[seed, :, axis].min()
-            size[seed] = max(size[seed], extent)
+            low, high, middle = np.inf, -np.inf, 0.0
+            for joint in range(kinds):
+                place = expected[seed, joint, axis]
+                places[seed, joint, axis] = place
+                low, high = min(low, place), max(high, place)
+            for joint in torso:
+                middle += expected[seed, joint, axis]
+            center[seed, axis] = middle / len(torso)
+            size[seed] = max(size[seed], high - low)
         weights[seed, 1] = seed_weight
     people, total = seeds, 0.0
 
     for joint in order:
-        ranks = np.flatnonzero(scores[joint] >= peak_score)
+        ranks = _at_least(scores, joint, peak_score)
         gain = np.zeros((people, len(ranks)))
         stranger = np.ones(len(ranks), dtype=np.bool_)
         for person in range(people):
@@ -175,16 +192,19 @@ def assemble(
 
     filled = np.full((people, kinds), -1, dtype=np.int64)
     for joint in range(kinds):
-        free = scores[joint] >= fill_score
+        weak = _at_least(scores, joint, fill_score)
+        taken = np.zeros(count, dtype=np.bool_)
         for person in range(people):
             if members[person, joint] >= 0:
-                free[members[person, joint]] = False
+                taken[members[person, joint]] = True
         for person in range(people):
             where = places[person, joint]
             if members[person, joint] >= 0 or np.isnan(where[0]):
                 continue
             nearest = fill_reach * size[person]
-            for rank in np.flatnonzero(free):
+            for rank in weak:
+                if taken[rank]:
+                    continue
                 x, y = joints[joint, rank, 0] - where[0], joints[joint, rank, 1] - where[1]
                 apart = np.sqrt(x * x + y * y)
                 if apart < nearest:
