@@ -100,8 +100,8 @@ def _judge_camera(camera: Camera, figures: CameraFigures) -> list[tuple[Severity
         add(
             "usable" if quality.views < MIN_VIEWS // 2 else "note",
             "few_views",
-            f"only {quality.views} views of the board",
-            f"film at least {MIN_VIEWS} more, tilted, near and far",
+            f"only {quality.views} usable views of the board",
+            f"film {MIN_VIEWS} or more, tilted, near and far",
         )
     if quality.coverage < MIN_COVERAGE:
         add(
@@ -114,8 +114,9 @@ def _judge_camera(camera: Camera, figures: CameraFigures) -> list[tuple[Severity
         add(
             "usable",
             "one_depth",
-            f"boards lie between {quality.depth_ratio:.2f} times the nearest distance and tilt by "
-            f"{figures.tilt_range_deg:.0f} degrees, so focal length and distance trade off",
+            f"the farthest board is {quality.depth_ratio:.2f} times as far as the nearest and "
+            f"tilts span {figures.tilt_range_deg:.0f} degrees, so focal length and distance "
+            "trade off",
             "film the board nearer and farther, and tilted by 20 to 45 degrees",
         )
     focal = 0.5 * (camera.K[0, 0] + camera.K[1, 1])
