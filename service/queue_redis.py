@@ -73,6 +73,7 @@ class RedisQueue:
         self._post = self._client.register_script(_POST)
         self._open: dict[str, tuple[Task, asyncio.Future[Answer]]] = {}
         self._drain = DrainRate()
+        self._closing = False
         self._reader: asyncio.Task[None] | None = None
         self._known: tuple[float, str | None] = (0.0, None)
         # A rig is the same object from one frame set to the next, so its text is made once.
@@ -84,7 +85,9 @@ class RedisQueue:
 
     async def close(self) -> None:
         """Gives up what was not answered."""
+        self._closing = True
         if self._reader is not None:
+            # redis-py may turn a cancellation into an error of its own; then the flag ends it.
             self._reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reader
@@ -162,7 +165,7 @@ class RedisQueue:
 
     async def _read_answers(self) -> None:
         last: bytes | str = "0"
-        while True:
+        while not self._closing:
             try:
                 found = await self._client.xread(
                     {self._answers_key: last}, block=int(_POLL_S * 1e3), count=64
