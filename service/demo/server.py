@@ -35,7 +35,13 @@ def running(data_dir: Path, port: int, log: Path) -> Iterator[tuple[str, subproc
     port = port or _free_port()
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "service", "serve", "--host", "127.0.0.1", "--port", str(port)]
-    environment = {**os.environ, "QUADGLASS_DATA_DIR": str(data_dir.absolute())}
+    environment = {
+        # Unless they are said already: all cores, and patience on a machine that is busy otherwise.
+        "QUADGLASS_WORKER_THREADS": str(len(os.sched_getaffinity(0))),
+        "QUADGLASS_QUEUE_DEADLINE_S": "120",
+        **os.environ,
+        "QUADGLASS_DATA_DIR": str(data_dir.absolute()),
+    }
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as sink:
         process = subprocess.Popen(command, stdout=sink, stderr=sink, env=environment)
