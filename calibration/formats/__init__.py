@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from calibration.errors import BadRigFile
-from calibration.plain_yaml import MAX_BYTES
-from calibration.rig import Rig
-from calibration.rig_file import rig_from_yaml
-
+from ..errors import BadRigFile
+from ..plain_yaml import MAX_BYTES
+from ..rig import Rig
+from ..rig_file import rig_from_yaml
 from .opencv_storage import read_opencv, write_opencv
 from .qualisys import read_qca
 

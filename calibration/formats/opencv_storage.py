@@ -14,11 +14,11 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from calibration.camera import F64, Camera
-from calibration.errors import BadRigFile
-from calibration.rig import Rig, RigKind
-from calibration.rig_file import rig_from_yaml, rig_to_yaml
-from calibration.rig_schema import MAX_CAMERAS
+from ..camera import F64, Camera
+from ..errors import BadRigFile
+from ..rig import Rig, RigKind
+from ..rig_file import rig_from_yaml, rig_to_yaml
+from ..rig_schema import MAX_CAMERAS
 
 __all__ = ["read_opencv", "write_opencv"]
 

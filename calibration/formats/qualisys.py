@@ -12,10 +12,10 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 
-from calibration.camera import F64, Camera
-from calibration.errors import BadRigFile
-from calibration.rig import Rig, RigKind
-from calibration.rig_file import rig_from_yaml, rig_to_yaml
+from ..camera import F64, Camera
+from ..errors import BadRigFile
+from ..rig import Rig, RigKind
+from ..rig_file import rig_from_yaml, rig_to_yaml
 
 __all__ = ["read_qca"]
 

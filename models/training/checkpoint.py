@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from models.errors import CheckpointMismatch
-from models.hourglass import HourglassConfig, StackedHourglass
+from ..errors import CheckpointMismatch
+from ..hourglass import HourglassConfig, StackedHourglass
 
 __all__ = ["Checkpoint", "load_checkpoint", "load_network", "save_checkpoint"]
 

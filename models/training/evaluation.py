@@ -10,12 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.candidates import Candidates
-from models.errors import BadTrainingData
-from models.grouping import DecodeSettings, group
-from models.predictor import OnnxPredictor
-from models.sighting import Sighting
-
+from ..candidates import Candidates
+from ..errors import BadTrainingData
+from ..grouping import DecodeSettings, group
+from ..predictor import OnnxPredictor
+from ..sighting import Sighting
 from .checkpoint import load_network
 from .metrics import average_precision, oracle_groups, pck
 from .photos import Photo, is_held_out, read_photos

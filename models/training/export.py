@@ -11,10 +11,9 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from models.hourglass import StackedHourglass
-from models.skeleton import COCO17
-from models.weights import FORMAT, open_weights
-
+from ..hourglass import StackedHourglass
+from ..skeleton import COCO17
+from ..weights import FORMAT, open_weights
 from .checkpoint import load_network
 from .peaks import OUTPUT_NAMES, PeakSettings, PoseGraph, gather
 

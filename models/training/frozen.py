@@ -9,7 +9,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from models.movenet import MoveNetTrunk, TrunkMaps
+from ..movenet import MoveNetTrunk, TrunkMaps
 
 __all__ = ["FrozenTrunk"]
 

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from models.hourglass import HourglassConfig, StackedHourglass, quadglass_m
-
+from ..hourglass import HourglassConfig, StackedHourglass, quadglass_m
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .curves import draw_curves
 from .evaluation import held_out, measure

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.hourglass import FIELD_CELLS, PoseMaps
-
+from ..hourglass import FIELD_CELLS, PoseMaps
 from .mix import Batch
 
 __all__ = ["LossSettings", "Losses", "field_loss", "heat_loss", "tag_loss", "total_loss"]

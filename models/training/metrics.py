@@ -12,10 +12,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scipy.optimize import linear_sum_assignment
 
-from models.candidates import Candidates
-from models.sighting import Sighting
-from models.skeleton import COCO17
-
+from ..candidates import Candidates
+from ..sighting import Sighting
+from ..skeleton import COCO17
 from .photos import Photo
 
 __all__ = ["Precision", "average_precision", "oracle_groups", "pck"]

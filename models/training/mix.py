@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
-from models.errors import BadTrainingData
-
+from ..errors import BadTrainingData
 from .augment import augment
 from .photos import Photo, is_held_out, read_backgrounds, read_photos
 from .scene import (

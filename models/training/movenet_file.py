@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from models.errors import CheckpointMismatch
-from models.movenet import MoveNetTrunk
+from ..errors import CheckpointMismatch
+from ..movenet import MoveNetTrunk
 
 __all__ = ["import_trunk"]
 

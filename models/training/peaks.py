@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.hourglass import FIELD_CELLS, PoseMaps, StackedHourglass
+from ..hourglass import FIELD_CELLS, PoseMaps, StackedHourglass
 
 __all__ = ["OUTPUT_NAMES", "PeakSettings", "PoseGraph", "find_peaks", "gather", "refine"]
 

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import BadTrainingData
-from models.skeleton import COCO17
+from ..errors import BadTrainingData
+from ..skeleton import COCO17
 
 __all__ = ["LabelledPerson", "Photo", "is_held_out", "read_backgrounds", "read_photos"]
 

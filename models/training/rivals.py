@@ -9,14 +9,13 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from models.candidates import Candidates
-from models.grouping import DecodeSettings, group
-from models.hourglass import StackedHourglass
-from models.letterbox import apply_letterbox, fit_letterbox, to_image
-from models.predictor import to_candidates
-from models.sighting import Sighting
-from models.skeleton import COCO17
-
+from ..candidates import Candidates
+from ..grouping import DecodeSettings, group
+from ..hourglass import StackedHourglass
+from ..letterbox import apply_letterbox, fit_letterbox, to_image
+from ..predictor import to_candidates
+from ..sighting import Sighting
+from ..skeleton import COCO17
 from .peaks import PeakSettings, gather
 
 __all__ = ["MultiPose", "TorchPredictor"]

@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.skeleton import COCO17
-
+from ..skeleton import COCO17
 from .photos import LabelledPerson, Photo
 
 __all__ = [
