@@ -103,7 +103,7 @@ def nearest(rays: Rays, weight: F64) -> F64:
 
 def normals(rays: Rays, weight: F64) -> F64:
     """(3, 3, N) normal matrices of `nearest`: inverse covariances for rays unsure by one metre."""
-    return np.einsum("vn,vin->in", weight, rays.projector).reshape(3, 3, -1)
+    return np.asarray(np.einsum("vn,vin->in", weight, rays.projector).reshape(3, 3, -1))
 
 
 def refine(rays: Rays, used: Bool, points: F64, steps: int) -> F64:
