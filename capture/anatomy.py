@@ -81,11 +81,12 @@ def impossible_joints(positions: F64, sigma_m: F64, views: NDArray[np.int64]) ->
     length = np.sqrt(((positions[:, _FIRST] - positions[:, _SECOND]) ** 2).sum(axis=2))  # (P, B)
     known = np.isfinite(length)
     ratio = np.where(known & _SIZING, length / _LENGTH, np.nan)
-    enough = np.isfinite(ratio).sum(axis=1) >= 4
-    if not enough.any():
-        return bad
-    size = np.ones(len(positions))
-    size[enough] = np.clip(np.nanmedian(ratio[enough], axis=1), *SIZE_RANGE)
+    count = np.isfinite(ratio).sum(axis=1)
+    enough = count >= 4
+    # NaN sorts last, so the median of those known is in the middle of their count.
+    ordered = np.sort(ratio, axis=1)
+    median = ordered[np.arange(len(ratio)), np.maximum(count - 1, 0) // 2]
+    size = np.clip(np.where(enough, median, 1.0), *SIZE_RANGE)
     expected = size[:, None] * _LENGTH
     wrong = (length > LONG * expected + SLACK_M) | (length < SHORT * expected - SLACK_M)
     for person, bone in zip(*np.nonzero(wrong & enough[:, None]), strict=True):

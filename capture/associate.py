@@ -39,7 +39,8 @@ IMPROVING_ROUNDS = 3  # one is nearly always enough; each can only raise the tot
 class AssociateSettings:
     """How closely the rays of one person pass each other."""
 
-    noise_px: float = 4.0  # of a joint in the image, one sigma per axis
+    # One sigma per axis as a share of the picture's longer side, as in TriangulateSettings.
+    noise: float = 0.0035
     noise_m: float = 0.03  # of a joint on the body, and of the calibration, one sigma
     spread_m: float = 1.0  # how far apart the rays of two different people typically pass
     min_score: float = 0.1  # joints below do not vote
@@ -70,7 +71,7 @@ def associate(
     """
     seen = observe(rig, sightings)
     groups = groups_of(seen, settings or AssociateSettings(), tracks)
-    return tuple(dict(seen.names(int(s)) for s in members) for members in groups.members)
+    return tuple(dict(map(seen.names, members.tolist())) for members in groups.members)
 
 
 def groups_of(
@@ -134,7 +135,7 @@ class _Rays:
         """The rays of all sightings; unseen joints look along the optical axis with weight 0."""
         rotation = np.stack([camera.cam_from_world[:3, :3] for camera in seen.cameras])[seen.view]
         center = np.stack([camera.center_world for camera in seen.cameras])[seen.view]
-        focal = np.array([camera.K[0, 0] for camera in seen.cameras])[seen.view]
+        longer = [max(camera.size_px) / camera.K[0, 0] for camera in seen.cameras]
         usable = seen.scores >= settings.min_score
         norm = np.where(usable[..., None], np.nan_to_num(seen.norm), 0.0)
         cam = np.concatenate([norm, np.ones((*norm.shape[:2], 1))], axis=2)  # (S, J, 3)
@@ -143,7 +144,11 @@ class _Rays:
         moment = np.cross(center, direction)
         weight = np.sqrt(np.where(usable, seen.scores, 0.0)).T
         return _Rays(
-            center, np.ascontiguousarray(direction), moment, weight, settings.noise_px / focal
+            center,
+            np.ascontiguousarray(direction),
+            moment,
+            weight,
+            settings.noise * np.array(longer)[seen.view],
         )
 
 

@@ -20,7 +20,7 @@ from .associate import AssociateSettings, Groups, mirrored_fit
 from .observations import Observations
 from .people import F64, NO_ID, Prediction
 
-__all__ = ["Body", "CaptureSettings", "bodies_of"]
+__all__ = ["Body", "CaptureSettings", "bodies_of", "settings_for"]
 
 Ints = NDArray[np.int64]
 
@@ -48,9 +48,19 @@ class Body:
     points: F64  # (J, 3)
     sigma_m: F64  # (J,)
     reprojection_px: F64  # (J,)
-    used: NDArray[np.bool_]  # (V, J)
-    scores: F64  # (V, J) as used, sides put right
+    views: Ints  # (J,) that made the joint
+    scores: F64  # (J,) mean over those views
     reason: NDArray[np.int8]  # (J,)
+
+
+def settings_for(noise: float) -> CaptureSettings:
+    """The defaults for a detector of another precision.
+
+    Args:
+        noise: of a joint's pixel, one sigma per axis, as a share of the picture's longer side;
+            a network that sees the picture at N pixels and is good to two of them has 2 / N.
+    """
+    return CaptureSettings(AssociateSettings(noise=noise), TriangulateSettings(noise=noise))
 
 
 def bodies_of(seen: Observations, groups: Groups, settings: CaptureSettings) -> list[Body]:
@@ -65,8 +75,7 @@ def bodies_of(seen: Observations, groups: Groups, settings: CaptureSettings) -> 
             if not groups.members:
                 return []
             stack, result = _solved(seen, groups, settings)
-    bodies = _checked(stack, groups, result)
-    return [body for body in bodies if _believable(body, settings)]
+    return _checked(stack, groups, result, settings)
 
 
 def _solved(
@@ -87,8 +96,9 @@ def _adopted(
 
     Its sides swapped, a sighting fits no other view and is left over by the association.
     """
-    alone = np.setdiff1d(np.arange(len(seen.view)), np.concatenate(groups.members))
-    alone = alone[(seen.scores[alone] > 0).sum(axis=1) >= settings.min_joints]
+    left = (seen.scores > 0).sum(axis=1) >= settings.min_joints
+    left[np.concatenate(groups.members)] = False
+    alone = np.flatnonzero(left)
     if len(alone) == 0:
         return None
     points = result.points.reshape(len(groups.members), -1, 3)
@@ -139,30 +149,29 @@ def _expelled(
     return Groups([members[p] for p in kept], [groups.tracks[p] for p in kept])
 
 
-def _checked(stack: _Stack, groups: Groups, result: Triangulation) -> list[Body]:
-    """The bodies without joints that no body, or not this one, could have there."""
+def _checked(
+    stack: _Stack, groups: Groups, result: Triangulation, settings: CaptureSettings
+) -> list[Body]:
+    """The believable bodies, without joints that no body, or not this one, could have there."""
     views, people, joints = stack.scores.shape
     points = result.points.reshape(people, joints, 3)
     sigma = result.sigma_m.reshape(people, joints)
     used = result.used.reshape(views, people, joints)
     reason = result.reason.reshape(people, joints)
     reprojection = result.reprojection_px.reshape(people, joints)
-    bad = impossible_joints(points, sigma, used.sum(axis=0))
-    bad |= _unexpected(points, sigma, used.sum(axis=0), groups.tracks)
+    count = used.sum(axis=0)  # (P, J)
+    bad = impossible_joints(points, sigma, count)
+    bad |= _unexpected(points, sigma, count, groups.tracks)
     if bad.any():
         points[bad], sigma[bad], reprojection[bad] = np.nan, np.nan, np.nan
-        used[:, bad], reason[bad] = False, Reason.REJECTED
+        used[:, bad], reason[bad], count[bad] = False, Reason.REJECTED, 0
+    scores = np.where(used, stack.scores, 0.0).sum(axis=0) / np.maximum(count, 1)
+    scores = np.minimum(scores, 1.0)
     return [
         Body(
-            group,
-            points[p],
-            sigma[p],
-            reprojection[p],
-            used[:, p],
-            stack.scores[:, p],
-            reason[p],
+            groups.members[p], points[p], sigma[p], reprojection[p], count[p], scores[p], reason[p]
         )
-        for p, group in enumerate(groups.members)
+        for p in _believable(points, reason, settings)
     ]
 
 
@@ -234,10 +243,14 @@ class _Stack:
         return True
 
 
-def _believable(body: Body, settings: CaptureSettings) -> bool:
-    """Whether a group is a person: enough joints, of those seen twice most agree, not too large."""
-    points = body.points[np.isfinite(body.points[:, 0])]
-    contradicted = int((body.reason == Reason.REJECTED).sum())
-    if len(points) < max(settings.min_joints, settings.min_agreeing * (len(points) + contradicted)):
-        return False
-    return bool(np.ptp(points, axis=0).max() <= settings.max_span_m)
+def _believable(points: F64, reason: NDArray[np.int8], settings: CaptureSettings) -> list[int]:
+    """Which groups are people: enough joints, of those seen twice most agree, not too large."""
+    known = reason == Reason.TRIANGULATED  # (P, J)
+    count = known.sum(axis=1)
+    judged = count + (reason == Reason.REJECTED).sum(axis=1)
+    there = known[..., None]
+    high = np.where(there, points, -np.inf).max(axis=1)
+    low = np.where(there, points, np.inf).min(axis=1)
+    small = ((high - low) <= settings.max_span_m).all(axis=1)  # -inf without any joint
+    enough = count >= np.maximum(settings.min_joints, settings.min_agreeing * judged)
+    return [int(p) for p in np.flatnonzero(enough & small)]

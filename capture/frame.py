@@ -11,11 +11,11 @@ from calibration.triangulate import Reason
 from models.sighting import Sighting
 
 from .associate import groups_of
-from .bodies import Body, CaptureSettings, bodies_of
+from .bodies import Body, CaptureSettings, bodies_of, settings_for
 from .observations import Observations, observe
 from .people import NO_ID, FramePeople, JointSource, Person, Prediction
 
-__all__ = ["CaptureSettings", "people_in_frame"]
+__all__ = ["CaptureSettings", "people_in_frame", "settings_for"]
 
 _SOURCE: Mapping[int, JointSource] = {
     Reason.TRIANGULATED: "triangulated",
@@ -47,30 +47,25 @@ def people_in_frame(
     groups = groups_of(seen, settings.associate, predicted)
     bodies = bodies_of(seen, groups, settings)
     people = tuple(_person(seen, sightings, body) for body in bodies)
-    taken = np.zeros(len(seen.view), dtype=np.bool_)
+    alone = np.ones(len(seen.view), dtype=np.bool_)
     for body in bodies:
-        taken[body.group] = True
-    single = {
-        camera.name: tuple(
-            sightings[camera.name][seen.index[s]]
-            for s in np.flatnonzero((seen.view == view) & ~taken)
-        )
-        for view, camera in enumerate(seen.cameras)
-    }
-    return FramePeople(people, {name: alone for name, alone in single.items() if alone})
+        alone[body.group] = False
+    single: dict[str, tuple[Sighting, ...]] = {}
+    for name, index in map(seen.names, np.flatnonzero(alone).tolist()):
+        single[name] = (*single.get(name, ()), sightings[name][index])
+    return FramePeople(people, single)
 
 
 def _person(seen: Observations, sightings: Mapping[str, Sequence[Sighting]], body: Body) -> Person:
-    count = body.used.sum(axis=0)
-    scores = (body.scores * body.used).sum(axis=0) / np.maximum(count, 1)
+    views = map(seen.names, body.group.tolist())
     return Person(
         id=NO_ID,
-        score=float(scores.mean()),
+        score=float(body.scores.mean()),
         positions=body.points,
         sigma_mm=1000 * body.sigma_m,
-        scores=np.minimum(scores, 1.0),
-        views=count,
+        scores=body.scores,
+        views=body.views,
         reprojection_px=body.reprojection_px,
         sources=tuple(_SOURCE[reason] for reason in body.reason.tolist()),
-        sightings={name: sightings[name][index] for name, index in map(seen.names, body.group)},
+        sightings={camera: sightings[camera][index] for camera, index in views},
     )

@@ -46,31 +46,28 @@ def observe(rig: Rig, sightings: Mapping[str, Sequence[Sighting]]) -> Observatio
     for name in sightings:
         rig.camera(name)
     cameras = tuple(camera for camera in rig.cameras if camera.name in sightings)
-    joints, norms, scores = [], [], []
-    views: list[int] = []
-    indices: list[int] = []
-    for view, camera in enumerate(cameras):
-        people = sightings[camera.name]
-        if not people:
-            continue
-        frame_px = np.stack([person.joints_px for person in people])  # (S_v, J, 2)
-        pixels = calibrated_from_frame(camera, frame_px)
-        joints.append(pixels)
-        norms.append(undistort(camera, pixels.reshape(-1, 2)).reshape(pixels.shape))
-        scores.append(np.stack([person.scores for person in people]))
-        views += [view] * len(people)
-        indices += range(len(people))
-    if not joints:
-        empty = np.zeros((0, 0, 2))
-        none = np.zeros(0, dtype=np.int64)
+    people = [person for camera in cameras for person in sightings[camera.name]]
+    if not people:
+        empty, none = np.zeros((0, 0, 2)), np.zeros(0, dtype=np.int64)
         return Observations(cameras, none, none, empty, empty, np.zeros((0, 0)))
-    norm = np.concatenate(norms)
-    unseen = ~np.isfinite(norm).all(axis=2)
+    counts = [len(sightings[camera.name]) for camera in cameras]
+    pixels = np.array([person.joints_px for person in people], dtype=np.float64)  # (S, J, 2)
+    norm, start = np.empty_like(pixels), 0
+    for camera, count in zip(cameras, counts, strict=True):
+        if count:
+            part = calibrated_from_frame(camera, pixels[start : start + count])
+            pixels[start : start + count] = part
+            flat = undistort(camera, part.reshape(-1, 2))
+            norm[start : start + count] = flat.reshape(part.shape)
+            start += count
+    scores = np.array([person.scores for person in people], dtype=np.float64)
+    unseen = ~(np.isfinite(norm).all(axis=2) & (scores > 0))  # NaN scores are unseen too
+    scores[unseen] = 0.0
     return Observations(
         cameras,
-        np.array(views, dtype=np.int64),
-        np.array(indices, dtype=np.int64),
-        np.concatenate(joints),
+        np.repeat(np.arange(len(cameras)), counts),
+        np.concatenate([np.arange(count) for count in counts]),
+        pixels,
         norm,
-        np.where(unseen, 0.0, np.nan_to_num(np.concatenate(scores))),
+        scores,
     )
