@@ -5,7 +5,9 @@ const DASH = "–";
 /** A number with a fixed count of decimals, or a dash. */
 export function fixed(value, decimals = 1, unit = "") {
   if (value === null || value === undefined || !Number.isFinite(value)) return DASH;
-  const text = value.toLocaleString("en", {
+  // -0.004 with two decimals is 0.00, not -0.00.
+  const rounded = Number(value.toFixed(decimals)) || 0;
+  const text = rounded.toLocaleString("en", {
     minimumFractionDigits: decimals,
     maximumFractionDigits: decimals,
   });

@@ -37,23 +37,26 @@ export function gradeBadge(grade) {
   );
 }
 
-/** Findings, each with what to do. */
+/** Findings, each with what to do; those that say the same of several cameras stand together. */
 export function findingsList(verdict) {
   const findings = verdict?.findings ?? [];
   if (findings.length === 0) return null;
-  return h(
-    "ul",
-    { class: "findings" },
-    findings.map((finding) =>
-      h(
-        "li",
-        {},
-        h("strong", {}, finding.camera ? `${finding.camera}: ` : "", words(finding.code)),
-        h("span", {}, finding.message),
-        finding.fix && h("span", { class: "fix" }, finding.fix),
-      ),
-    ),
-  );
+  const groups = Map.groupBy(findings, ({ code, fix }) => `${code}\n${fix}`);
+  return h("ul", { class: "findings" }, [...groups.values()].map(findingGroup));
+}
+
+function findingGroup(group) {
+  const [{ code, fix }] = group;
+  const bare = ({ camera, message }) => message.replace(`${camera}: `, "");
+  const messages = Map.groupBy(group, bare);
+  const cameras = (some) => some.map(({ camera }) => camera).filter(Boolean).join(", ");
+  return h("li", {},
+    h("strong", {}, words(code)),
+    [...messages].map(([message, some]) => {
+      const who = cameras(some);
+      return h("span", {}, who && h("b", {}, `${who}: `), message);
+    }),
+    fix && h("span", { class: "fix" }, fix));
 }
 
 /** Name and value pairs; pairs without a value are left out. */

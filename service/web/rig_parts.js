@@ -30,10 +30,23 @@ export function verdictCard(calibration) {
     findings ?? h("p", { class: "muted" }, none),
     facts([
       ["Reprojection, RMS", fixed(calibration.rms_px, 2, "px")],
+      ["Held-out views", heldOut(calibration.quality)],
+      ["Square edges", known(calibration.quality?.edge_error_mm, (mm) => `± ${fixed(mm, 2, "mm")}`)],
+      ["σ of a point, centre to worst", known(calibration.quality?.sigma_mm_at, ({ center, worst }) =>
+        `${fixed(center, 1)} to ${fixed(worst, 1, "mm")}`)],
       ["Reference", calibration.reference],
       ["World", calibration.world],
       ["Board", calibration.target && boardText(calibration.target)],
     ]));
+}
+
+function heldOut(quality) {
+  return known(quality?.cross_validation_px, (px) => fixed(px, 2, "px"));
+}
+
+/** What a value says, or null where it was not measured. */
+function known(value, say) {
+  return value === null || value === undefined ? null : say(value);
 }
 
 function boardText({ inner_corners: [columns, rows], square_m: square }) {

@@ -5,38 +5,48 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install playwright")
 
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from service.config import Settings
+from service.config import QueueSettings, Settings
 
 from ..service.server import running
 from .browser import Watch, chromium_path, launched
-from .film import FRAMES, RATE_HZ, RIG, RIG_YAML, Prompter, jpeg, picture
+from .film import FRAMES, RATE_HZ, RIG, RIG_YAML, SIZE_PX, Prompter, jpeg, picture
 
 Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A running service with the rig `hall`, the uncalibrated rig `bare` and the take `walk`."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("site"))
+    """A running service: rig `hall`, uncalibrated rig `bare`, takes `walk`, `nobody`, `blank`."""
+    # Patient: a machine that also trains may take seconds to answer.
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("site"), queue=QueueSettings(deadline_s=60)
+    )
     with running(settings, predictor=Prompter()) as client:
         client.put("/v1/rigs/hall/rig.yaml", content=RIG_YAML).raise_for_status()
         client.post("/v1/rigs", json={"name": "bare", "kind": "quad"}).raise_for_status()
-        client.post("/v1/captures", json={"rig": "hall", "name": "walk"}).raise_for_status()
+        for name in ("walk", "nobody", "blank"):
+            client.post("/v1/captures", json={"rig": "hall", "name": name}).raise_for_status()
         for moment in range(FRAMES):
-            files = {
-                camera.name: ("a.jpg", jpeg(picture(moment, camera)), "image/jpeg")
-                for camera in RIG.cameras
-            }
-            time_ns = 1_785_000_000_000_000_000 + round(moment / RATE_HZ * 1e9)
-            values = {"timestamp_ns": str(time_ns), "capture": "walk"}
-            client.post("/v1/rigs/hall/frames", files=files, data=values).raise_for_status()
+            post(client, "walk", moment, {c.name: jpeg(picture(moment, c)) for c in RIG.cameras})
+        dark = jpeg(np.zeros((SIZE_PX[1], SIZE_PX[0], 3), dtype=np.uint8))
+        post(client, "nobody", 0, dict.fromkeys(RIG.names[:3], dark))  # cam3 is missing here
+        post(client, "nobody", 1, dict.fromkeys(RIG.names, dark))
         yield client
+
+
+def post(client: httpx.Client, capture: str, moment: int, images: dict[str, bytes]) -> None:
+    """Puts the pictures of a moment into a capture of the rig `hall`."""
+    files = {name: (f"{name}.jpg", data, "image/jpeg") for name, data in images.items()}
+    time_ns = 1_785_000_000_000_000_000 + round(moment / RATE_HZ * 1e9)
+    values = {"timestamp_ns": str(time_ns), "capture": capture}
+    client.post("/v1/rigs/hall/frames", files=files, data=values).raise_for_status()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from .browser import Watch
 from .canvas import look
 from .conftest import Open
 from .film import FRAMES, PEOPLE, RIG
@@ -128,6 +129,17 @@ def test_the_last_of_quick_scrubs_is_shown(open_page: Open) -> None:
         }}"""
     )
     expect(page.locator("output.time")).to_contain_text("· 22")
+
+
+def test_a_take_without_people_or_pictures_is_told(open_page: Open, watch: Watch) -> None:
+    page = open_page("/takes/nobody")
+    expect(page.get_by_text("No camera sees anybody")).to_be_visible()
+    expect(page.locator(".view[data-camera=cam3]")).to_contain_text("no picture")
+    page.evaluate("location.hash = '#/takes/blank'")
+    expect(page.get_by_role("heading", name="No frame yet")).to_be_visible()
+    # The view that was never posted has no picture to load, which the browser logs.
+    assert [wrong for wrong in watch.wrong if "404" not in wrong] == []
+    watch.wrong.clear()
 
 
 @pytest.mark.bench

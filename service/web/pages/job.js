@@ -90,7 +90,7 @@ async function showReport(root, job, signal) {
   };
   put(
     root,
-    h("div", { class: "rig-top" }, h("div", { class: "stack" }, verdictCard(calibration),
+    h("div", { class: "rig-top report" }, h("div", { class: "stack" }, verdictCard(calibration),
       h("p", { class: "row" },
         calibration.active
           ? h("a", { class: "button primary", href: `#/rigs/${encodeURIComponent(job.rig)}` }, "In force: see the rig")

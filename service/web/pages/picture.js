@@ -58,64 +58,76 @@ export async function showPicture(root, _names, signal) {
 
 /** Puts picture, skeletons and numbers into a root; returns a stop. */
 function showAnswer(root, answer, bitmap, tookMs) {
-  const size = answer.size_px ?? [bitmap?.width ?? 640, bitmap?.height ?? 480];
-  const canvas = h("canvas", { class: "photo", role: "img", "aria-label": `The photo with ${plural(answer.people.length, "person", "people")} drawn in` });
-  const state = { least: FIRST_LEAST, chosen: null, size: null };
-  const paint = () => {
-    if (!state.size) return;
-    const context = sharpContext(canvas, ...state.size);
-    const place = placement(state.size, size, null);
-    context.fillStyle = palette().dark ? "#070b10" : "#dfe5eb";
-    context.fillRect(0, 0, ...state.size);
-    if (bitmap) drawPicture(context, bitmap, place, size);
-    answer.people.forEach((person, index) => {
-      const other = state.chosen !== null && state.chosen !== index;
-      context.globalAlpha = other ? 0.25 : 1;
-      drawSkeleton(context, person.joints_px, place, idColour(index), { least: state.least, big: true });
-      context.globalAlpha = 1;
-    });
-  };
-  const slider = h("input", {
-    id: "least", type: "range", min: 0, max: 1, step: 0.01, value: FIRST_LEAST,
-    on: {
-      input: (event) => {
-        state.least = Number(event.target.value);
-        event.target.style.setProperty("--done", state.least);
-        paint();
-      },
-    },
-  });
-  slider.style.setProperty("--done", FIRST_LEAST);
-  const choose = (index) => {
-    state.chosen = state.chosen === index ? null : index;
-    paint();
-  };
+  const photo = annotatedPhoto(answer, bitmap);
   const timings = h("div", {});
-  showTimings(timings, answer.timings_ms ?? {});
-  canvas.style.setProperty("aspect-ratio", `${size[0]} / ${size[1]}`);
-  canvas.style.setProperty("max-width", `min(100%, calc(72vh * ${size[0] / size[1]}))`);
+  showTimings(timings, answer.timings_ms);
+  const { people, size_px: size } = answer;
   put(
     root,
-    h("div", { class: "photo-box" }, canvas),
+    h("div", { class: "photo-box" }, photo.element),
     h("section", { class: "card photo-facts" },
-      h("h2", {}, answer.people.length ? plural(answer.people.length, "person", "people") : "Nobody found"),
-      h("p", { class: "muted" }, `${size[0]} × ${size[1]} px · answered in ${fixed(tookMs, 0, "ms")} · ${answer.model?.name ?? ""}`),
-      answer.people.length ? peopleOf(answer.people, choose)
+      h("h2", {}, people.length ? plural(people.length, "person", "people") : "Nobody found"),
+      h("p", { class: "muted" }, `${size[0]} × ${size[1]} px · answered in ${fixed(tookMs, 0, "ms")} · ${answer.model.name}`),
+      people.length ? peopleOf(people, photo.choose)
         : h("p", {}, "The network works best on upright people who fill at least a fifth of the picture's height."),
       h("label", { for: "least" }, "Leave out joints below this score"),
-      slider,
+      leastSlider(photo.setLeast),
       timings,
       h("details", {}, h("summary", {}, "The answer as JSON"), h("pre", {}, h("code", {}, JSON.stringify(answer, null, 1)))),
     ),
   );
+  return photo.close;
+}
+
+/** The photo with its people drawn in: {element, choose (a person, again: all), setLeast, close}. */
+function annotatedPhoto({ people, size_px: size }, bitmap) {
+  const element = h("canvas", {
+    class: "photo", role: "img",
+    "aria-label": `The photo with ${plural(people.length, "person", "people")} drawn in`,
+    style: { "aspect-ratio": `${size[0]} / ${size[1]}`, "max-width": `min(100%, calc(72vh * ${size[0] / size[1]}))` },
+  });
+  const state = { least: FIRST_LEAST, chosen: null, size: null };
+  const paint = () => {
+    if (!state.size) return;
+    const context = sharpContext(element, ...state.size);
+    const place = placement(state.size, size, null);
+    context.fillStyle = palette().dark ? "#070b10" : "#dfe5eb";
+    context.fillRect(0, 0, ...state.size);
+    if (bitmap) drawPicture(context, bitmap, place, size);
+    people.forEach((person, index) => {
+      context.globalAlpha = state.chosen !== null && state.chosen !== index ? 0.25 : 1;
+      drawSkeleton(context, person.joints_px, place, idColour(index), { least: state.least, big: true });
+      context.globalAlpha = 1;
+    });
+  };
   const stops = [
-    onSize(canvas, (width, height) => {
+    onSize(element, (width, height) => {
       state.size = [width, height];
       paint();
     }),
     onScheme(paint),
   ];
-  return () => stops.forEach((stop) => stop());
+  const change = (values) => {
+    Object.assign(state, values);
+    paint();
+  };
+  return {
+    element,
+    choose: (index) => change({ chosen: state.chosen === index ? null : index }),
+    setLeast: (least) => change({ least }),
+    close: () => stops.forEach((stop) => stop()),
+  };
+}
+
+function leastSlider(onLeast) {
+  const tell = ({ target }) => {
+    target.style.setProperty("--done", target.value);
+    onLeast(Number(target.value));
+  };
+  return h("input", {
+    id: "least", type: "range", min: 0, max: 1, step: 0.01, value: FIRST_LEAST,
+    style: { "--done": FIRST_LEAST }, on: { input: tell },
+  });
 }
 
 function peopleOf(people, choose) {

@@ -6,6 +6,7 @@ import { dropPlace } from "../drop.js";
 import { moment, plural } from "../format.js";
 import { safeName, stem } from "../names.js";
 import { empty, gradeBadge, notice, problemCard, waiting } from "../parts.js";
+import { rigPlan } from "../thumbnails.js";
 
 /** The list of rigs, and a drop place for rig files. */
 export async function showRigs(root, _names, signal) {
@@ -17,7 +18,7 @@ export async function showRigs(root, _names, signal) {
     h("header", { class: "head" }, h("h1", {}, "Rigs"),
       h("p", { class: "muted" }, "Cameras that stand still and were calibrated together.")),
     rigs.length
-      ? h("ul", { class: "cards" }, rigs.map(card))
+      ? h("ul", { class: "cards" }, rigs.map((rig) => card(rig, signal)))
       : empty("No rig yet", "Bring a calibration you have, or film a chessboard and calibrate here."),
     h("div", { class: "columns" }, bringCard(message), newCard(message)),
     message,
@@ -28,10 +29,11 @@ function tell(message, error) {
   put(message, problemCard(error)).scrollIntoView({ block: "nearest" });
 }
 
-function card(rig) {
+function card(rig, signal) {
   return h("li", {},
     h("a", { class: "card link", href: `#/rigs/${encodeURIComponent(rig.name)}` },
       h("h2", {}, rig.name),
+      rig.calibration && rigPlan(rig.name, signal),
       h("p", {}, gradeBadge(rig.calibration ? (rig.grade ?? "imported") : null)),
       h("p", { class: "row muted" },
         h("span", {}, rig.kind),

@@ -4,6 +4,7 @@ import { path, read } from "../api.js";
 import { h, put } from "../dom.js";
 import { clock, moment, plural } from "../format.js";
 import { empty, waiting } from "../parts.js";
+import { takeStrip } from "../thumbnails.js";
 
 /** The list of takes, newest first. */
 export async function showTakes(root, _names, signal) {
@@ -23,10 +24,10 @@ export async function showTakes(root, _names, signal) {
     );
     return;
   }
-  put(root, heading, h("ul", { class: "cards" }, captures.map(card)));
+  put(root, heading, h("ul", { class: "cards" }, captures.map((capture) => card(capture, signal))));
 }
 
-function card(capture) {
+function card(capture, signal) {
   const { name } = capture;
   return h(
     "li",
@@ -34,6 +35,7 @@ function card(capture) {
     h(
       "a",
       { class: "card link", href: `#/takes/${encodeURIComponent(name)}` },
+      capture.frames > 0 && takeStrip(capture, signal),
       h("h2", {}, name),
       h("p", { class: "muted" }, `${plural(capture.frames, "frame")} · rig ${capture.rig}`),
       h(

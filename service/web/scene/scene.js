@@ -98,11 +98,12 @@ export class Scene {
     if (eyes.length === 0) return standpoint();
     const target = positions.length
       ? [0, 1, 2].map((axis) => quantile(positions.map((point) => point[axis]), 0.5))
-      : [mean(eyes.map((eye) => eye[0])), mean(eyes.map((eye) => eye[1])), 0.9];
+      : [0, 1, 2].map((axis) => mean(eyes.map((eye) => eye[axis])));
     const reach = quantile(eyes.map((eye) => length(sub(eye, target))), 1);
     // With people the scene is about them; without, every camera has to be in the picture.
-    const distance = Math.min(40, Math.max(2.5, reach * (positions.length ? 1.45 : 2.5)));
-    return standpoint({ target, distance, azimuth: widestGap(eyes, target), elevation: 0.34 });
+    if (positions.length === 0) target[2] = Math.max(target[2] / 2, target[2] - reach / 2);
+    const distance = positions.length ? Math.max(2.5, reach * 1.45) : 0.6 + reach * 2.6;
+    return standpoint({ target, distance: Math.min(40, distance), azimuth: widestGap(eyes, target), elevation: 0.34 });
   }
 
   paint() {

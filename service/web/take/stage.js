@@ -20,7 +20,7 @@ export class Stage {
     this.views = cameras.map((camera) => new View(camera, () => this.enlarge(camera.name)));
     this.viewsBox = h("div", { class: "views", role: "group", "aria-label": "Camera views" },
       this.views.map((view) => view.element));
-    this.canvas = h("canvas", { class: "scene", tabindex: "0", role: "img" });
+    this.canvas = h("canvas", { class: "scene", tabindex: "0", role: "img", "aria-label": "3D scene, loading" });
     this.sceneBox = h("div", { class: "scene-box" }, this.canvas, this.lookButtons());
     this.element = h("section", { class: "stage", "aria-label": "Views and 3D scene" }, this.viewsBox, this.sceneBox);
     this.scene = new Scene(this.canvas);

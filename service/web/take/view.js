@@ -109,15 +109,15 @@ export function drawPicture(context, picture, place, frameSize, dim = false) {
 }
 
 /** Draws one person: joints_px of [x, y, score] or null; joints under `least` are left out. */
-export function drawSkeleton(context, joints, place, colour, { dashed = false, least = FAINT_SCORE, big = false }) {
+export function drawSkeleton(context, joints, place, colour, { dashed = false, thin = false, least = FAINT_SCORE, big = false }) {
   const points = joints.map((joint) => (joint && joint[2] >= least ? place.at(joint) : null));
-  const width = big ? 4 : dashed ? 1.5 : 2.6;
+  const width = big ? 4 : thin ? 1.8 : dashed ? 1.5 : 2.6;
   const tint = (side) => (side === "right" ? mix(colour, "#000000", 0.22) : colour);
   const dash = dashed ? [4, 3] : [];
   if (!dashed) drawBones(context, points, () => "rgba(0,0,0,0.45)", width + 1.8, []);
   drawBones(context, points, (bone) => (dashed ? colour : tint(sideOfBone(bone))), width, dash);
   points.forEach((point, joint) => {
-    if (!point || dashed) return;
+    if (!point || dashed || thin) return;
     context.beginPath();
     context.arc(...point, (HEAD.includes(joint) ? 0.6 : 0.95) * width, 0, 2 * Math.PI);
     context.fillStyle = faded("#ffffff", 0.35 + 0.65 * Math.min(1, joints[joint][2]));
