@@ -12,7 +12,7 @@ import numpy as np
 from .assembly import build_cameras, build_stereo, settle_world
 from .board import Board, check_board_for_rig
 from .camera import F64, Camera
-from .errors import BadFootage, Cancelled, UnknownCamera
+from .errors import BadFootage, BadInput, Cancelled, UnknownCamera
 from .extrinsics import connect
 from .footage import Footage
 from .intrinsics import calibrate_lenses
@@ -248,6 +248,13 @@ def _check_cameras(footage: Footage, settings: CalibrateSettings) -> None:
             f"the reference camera {settings.reference!r} is not one of {', '.join(names)}",
             camera=settings.reference,
         )
+    for name, (_, dist) in settings.known_lenses.items():
+        if dist.size != 5 or name not in names:
+            raise BadInput(
+                f"the known lens of {name!r} has {dist.size} coefficients; five (k1 k2 p1 p2 k3) "
+                f"are taken, for the cameras {', '.join(names)}",
+                camera=name,
+            )
     wanted = {"stereo": 2, "quad": 4}.get(settings.kind or "", len(names))
     if wanted != len(names):
         raise BadFootage(

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from ..errors import BadRigFile
-from ..plain_yaml import MAX_BYTES
-from ..rig import Rig
-from ..rig_file import rig_from_yaml
+import re
+
+from calibration.errors import BadRigFile
+from calibration.plain_yaml import MAX_BYTES, load_yaml
+from calibration.rig import Rig
+from calibration.rig_file import rig_from_yaml
+
+from .kalibr import is_camchain, read_camchain, write_camchain
 from .opencv_storage import read_opencv, write_opencv
 from .qualisys import read_qca
+from .ros import is_camera_info, read_camera_info, write_camera_info
+from .toml_cameras import read_toml, write_toml
 
-__all__ = ["read_any", "read_opencv", "read_qca", "write_opencv"]
+__all__ = [
+    "read_any",
+    "read_camchain",
+    "read_camera_info",
+    "read_opencv",
+    "read_qca",
+    "read_toml",
+    "write_camchain",
+    "write_camera_info",
+    "write_opencv",
+    "write_toml",
+]
+
+# A table's heading on a line of its own: TOML, and never YAML's block style.
+_TOML_TABLE = re.compile(rb"^[ \t]*\[[A-Za-z0-9_.\"' -]+\][ \t]*\r?$", re.MULTILINE)
 
 
 def read_any(data: bytes, *, name: str = "rig") -> Rig:
-    """The rig in a file of any known format: ours, OpenCV FileStorage, Qualisys.
+    """The rig in a file of any known format.
+
+    Ours, OpenCV FileStorage, Qualisys, TOML of aniposelib, Pose2Sim and caliscope, Kalibr's
+    camchain, ROS camera_info.
 
     Args:
         data: the file's bytes.
@@ -33,4 +56,11 @@ def read_any(data: bytes, *, name: str = "rig") -> Rig:
         return read_opencv(data, name=name)
     if head.startswith(b"<"):
         return read_qca(data, name=name)
+    if _TOML_TABLE.search(data):
+        return read_toml(data, name=name)
+    content = load_yaml(data)
+    if is_camchain(content):
+        return read_camchain(content, name=name)
+    if is_camera_info(content):
+        return read_camera_info(content, name=name)
     return rig_from_yaml(data)

@@ -16,9 +16,9 @@ import numpy as np
 
 from ..camera import F64, Camera
 from ..errors import BadRigFile
-from ..rig import Rig, RigKind
-from ..rig_file import rig_from_yaml, rig_to_yaml
+from ..rig import Rig
 from ..rig_schema import MAX_CAMERAS
+from .imported import imported_rig
 
 __all__ = ["read_opencv", "write_opencv"]
 
@@ -81,9 +81,7 @@ def read_opencv(data: bytes, *, name: str = "rig") -> Rig:
     except (UnicodeDecodeError, SystemError, cv2.error) as error:
         reason = " ".join(str(error).split())[:200]
         raise BadRigFile(f"not an OpenCV FileStorage file: {reason}; export it again") from None
-    kind: RigKind = {2: "stereo", 4: "quad"}.get(len(cameras), "multi")  # type: ignore[assignment]
-    rig = Rig(name=name, kind=kind, reference=cameras[0].name, world="imported", cameras=cameras)
-    return rig_from_yaml(rig_to_yaml(rig))  # the same checks as a file of ours
+    return imported_rig(name, cameras)
 
 
 def _plain(camera: Camera) -> bool:

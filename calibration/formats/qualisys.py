@@ -14,8 +14,8 @@ import numpy as np
 
 from ..camera import F64, Camera
 from ..errors import BadRigFile
-from ..rig import Rig, RigKind
-from ..rig_file import rig_from_yaml, rig_to_yaml
+from ..rig import Rig
+from .imported import imported_rig
 
 __all__ = ["read_qca"]
 
@@ -52,9 +52,7 @@ def read_qca(data: bytes, *, name: str = "rig") -> Rig:
     cameras = tuple(_camera(block) for block in blocks if block.get("active", "1") != "0")
     if not cameras:
         raise BadRigFile("every camera of the Qualisys file is inactive; export it again")
-    kind: RigKind = {2: "stereo", 4: "quad"}.get(len(cameras), "multi")  # type: ignore[assignment]
-    rig = Rig(name=name, kind=kind, reference=cameras[0].name, world="imported", cameras=cameras)
-    return rig_from_yaml(rig_to_yaml(rig))  # the same checks as a file of ours
+    return imported_rig(name, cameras)
 
 
 def _parse(data: bytes) -> ET.Element:

@@ -20,6 +20,7 @@ from calibration.calibrate import (
 from calibration.errors import (
     BadBoard,
     BadFootage,
+    BadInput,
     BoardNotFound,
     Cancelled,
     Unconnected,
@@ -30,6 +31,7 @@ from calibration.formats import read_any
 from calibration.prepare import footage_from_dir, footage_from_quad, parse_layout
 from calibration.rig_file import rig_from_yaml, rig_to_yaml
 from calibration.transforms import angle_rad, inverse
+from calibration.views import Sightings, View
 
 from .boards import World, board_moments, facing, make_world, render, ring, stereo_pair
 from .shared_data import shared, stereo_folders, tut_folders
@@ -290,3 +292,42 @@ def test_a_single_camera_is_no_rig_and_a_symmetric_board_no_target() -> None:
         calibrate(footage, parse_board("9x6", 25))
     with pytest.raises(BadBoard, match="turned by half"):
         calibrate(footage, parse_board("9x7", 25))
+
+
+def test_caliscopes_charuco_session_with_its_own_lenses() -> None:
+    """Twelve corners a view say little of a lens; with the shipped ones the rig is the shipped."""
+    folder = shared("caliscope-4cam") / "charuco_calibration"
+    shipped = read_any((folder / "camera_array.toml").read_bytes())
+    rows = np.genfromtxt(folder / "corners_detected.csv", delimiter=",", names=True)
+    views = []
+    for camera, moment in sorted({(int(r["cam_id"]), int(r["sync_index"])) for r in rows}):
+        own = rows[(rows["cam_id"] == camera) & (rows["sync_index"] == moment)]
+        if len(own) >= 6 and len(np.unique(own["obj_x"])) > 1 and len(np.unique(own["obj_y"])) > 1:
+            corners = np.stack([own["img_x"], own["img_y"]], axis=1)
+            ids = own["corner_id"].astype(np.int64)
+            views.append(View(f"cam_{camera}", f"{moment:04d}", corners, ids))
+    names = shipped.names
+    sightings = Sightings(
+        tuple(views), dict.fromkeys(names, (1280, 720)), dict.fromkeys(names, 111)
+    )
+    known = {camera.name: (camera.K, camera.dist) for camera in shipped.cameras}
+    board = parse_board("charuco:4x5:DICT_4X4_1000:0.75:inverted", 54)
+    footage = Footage(tuple(Clip(name, (), ()) for name in names))
+    result = calibrate_views(sightings, footage, board, CalibrateSettings(known_lenses=known))
+    rig = result.rig
+    assert rig.quality is not None
+    assert rig.quality.rms_px <= 1.5
+    assert abs(result.report["edges"]["mean_error_mm"]) <= 0.005 * 54
+    for a, b in combinations(names, 2):
+        theirs, ours = (
+            np.linalg.norm(r.camera(a).center_world - r.camera(b).center_world)
+            for r in (shipped, rig)
+        )
+        assert ours == pytest.approx(theirs, rel=0.025), (a, b)
+
+
+def test_a_known_lens_that_cannot_be_used_is_refused() -> None:
+    footage = Footage((Clip("a", (), ()), Clip("b", (), ())))
+    settings = CalibrateSettings(known_lenses={"a": (np.eye(3), np.zeros(8))})
+    with pytest.raises(BadInput, match="8 coefficients"):
+        calibrate(footage, parse_board("9x6", 25), settings)

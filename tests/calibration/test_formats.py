@@ -10,7 +10,15 @@ import pytest
 
 from calibration.camera import Source, project
 from calibration.errors import BadRigFile
-from calibration.formats import read_any, read_opencv, read_qca, write_opencv
+from calibration.formats import (
+    read_any,
+    read_opencv,
+    read_qca,
+    write_camchain,
+    write_camera_info,
+    write_opencv,
+    write_toml,
+)
 from calibration.rig import Rig
 
 from .shared_data import shared
@@ -125,3 +133,84 @@ def _plain_rig() -> Rig:
     """The full rig with its frames uncut and unscaled."""
     rig = full_rig()
     return replace(rig, cameras=tuple(replace(c, source=Source()) for c in rig.cameras))
+
+
+def _same(before: Rig, after: Rig, atol: float = 0.0) -> None:
+    for one, other in zip(before.cameras, after.cameras, strict=True):
+        assert one.size_px == other.size_px
+        np.testing.assert_allclose(one.K, other.K, atol=atol)
+        np.testing.assert_allclose(one.dist, other.dist, atol=atol)
+        # A rotation vector and back costs a few roundings.
+        np.testing.assert_allclose(one.cam_from_world, other.cam_from_world, atol=1e-12)
+
+
+def test_toml_comes_back_and_is_known_by_content() -> None:
+    rig = _plain_rig()
+    back = read_any(write_toml(rig).encode(), name="studio")
+    assert (back.name, back.names) == ("studio", rig.names)
+    _same(rig, back)
+
+
+def test_caliscopes_own_file() -> None:
+    folder = shared("caliscope-4cam") / "charuco_calibration"
+    rig = read_any((folder / "camera_array.toml").read_bytes())
+    assert rig.names == ("cam_0", "cam_1", "cam_2", "cam_3")
+    centers = [camera.center_world for camera in rig.cameras]
+    for (a, b), mm in {(0, 1): 1131.8, (0, 2): 549.6, (1, 3): 1432.8, (2, 3): 626.4}.items():
+        # The README gives tenths of a millimetre.
+        assert 1000 * np.linalg.norm(centers[a] - centers[b]) == pytest.approx(mm, abs=0.06)
+
+
+def test_camchain_comes_back_and_states_what_k3_cost() -> None:
+    rig = _plain_rig()
+    text, lost = write_camchain(rig)
+    assert 0.0 < lost < 0.1  # k3 is -0.015 here
+    back = read_any(text.encode())
+    assert back.names == ("cam0", "cam1", "cam2", "cam3")
+    reference = rig.cameras[0].cam_from_world
+    for one, other in zip(rig.cameras, back.cameras, strict=True):
+        expected = one.cam_from_world @ np.linalg.inv(reference)
+        np.testing.assert_allclose(other.cam_from_world, expected, atol=1e-12)
+        points = np.random.default_rng(0).uniform([-1.3, -0.7, 2], [1.3, 0.7, 3], (100, 3))
+        still = replace(one, cam_from_world=np.eye(4))
+        moved = replace(other, cam_from_world=np.eye(4))
+        off = np.linalg.norm(project(still, points) - project(moved, points), axis=1)
+        assert np.sqrt(np.mean(off**2)) < 2 * lost
+    plain = replace(
+        rig, cameras=tuple(replace(c, dist=c.dist * [1, 1, 1, 1, 0]) for c in rig.cameras)
+    )
+    assert write_camchain(plain)[1] == 0.0
+
+
+def test_a_lens_that_needs_k3_is_refused_as_camchain() -> None:
+    rig = _plain_rig()
+    dist = np.array([-0.25, 0.09, 0, 0, 3.0])
+    with pytest.raises(BadRigFile, match="needs k3"):
+        write_camchain(replace(rig, cameras=(replace(rig.cameras[0], dist=dist), *rig.cameras[1:])))
+
+
+def test_camera_info_comes_back() -> None:
+    camera = replace(_plain_rig().cameras[2], cam_from_world=np.eye(4))
+    back = read_any(write_camera_info(camera).encode()).cameras[0]
+    assert back.name == "cam2"
+    np.testing.assert_array_equal(back.K, camera.K)
+    np.testing.assert_array_equal(back.dist, camera.dist)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[cam_0]\nmatrix = [1, 2", "malformed"),
+        ("[other]\nx = 1\n", "0 cameras"),
+        ("[cam_0]\nname = 'a'\nmatrix = [[1, 0], [0, 1]]\ntranslation = [0, 0, 0]\nsize = [9, 9]\n"
+         "distortions = [0, 0, 0, 0]\nrotation = [0, 0, 0]\n", "9 are wanted"),
+        ("[cam_0]\nname = 'a'\nmatrix = 1\ntranslation = [2853.0, 0, 0]\n", "millimetres"),
+        ("cam0: {camera_model: omni, intrinsics: [1]}", "omni"),
+        ("cam0: {camera_model: pinhole, distortion_model: radtan, intrinsics: [1, .nan, 1, 1]}",
+         "not finite"),
+        ("camera_matrix: 1\ndistortion_model: magic\n", "magic"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_of_the_other_formats(text: str, words: str) -> None:
+    with pytest.raises(BadRigFile, match=words):
+        read_any(text.encode())
