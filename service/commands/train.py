@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,7 +63,8 @@ def train(
     with remarks.status(f"training; its figures are in {out / 'log.jsonl'} and curves.png"):
         report = run(settings)
     ap = "not measured" if report.ap is None else f"{report.ap:.3f}"
-    results.print(f"step {report.step}, loss {report.loss:.4f}, AP {ap}", highlight=False)
+    loss = "not logged yet" if math.isnan(report.loss) else f"{report.loss:.4f}"
+    results.print(f"step {report.step}, loss {loss}, AP {ap}", highlight=False)
     remark(
         f"-> {report.checkpoint}; make it usable: quadglass export {report.checkpoint} -o FILE.onnx"
     )

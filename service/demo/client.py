@@ -19,7 +19,7 @@ from ..videos import FrameSet, Image
 __all__ = ["Refused", "Service"]
 
 TIMEOUT_S = 120.0
-JPEG_QUALITY = 95  # four views of 1088 x 1920 px are 2 MB then
+JPEG_QUALITY = 95  # four views of 1088 x 1920 px are 1.5 MB then
 POLL_S = 0.3
 TICKET_POLL_S = 0.01
 IN_FLIGHT = 4  # frame sets that the service has at once
