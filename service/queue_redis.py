@@ -238,6 +238,8 @@ class RedisSource:
 
     def leave(self) -> None:
         """Says good-bye; what is claimed and unanswered goes to another worker."""
+        if self._closed.is_set():
+            return
         self._closed.set()
         if self._renewer is not None:
             self._renewer.join()

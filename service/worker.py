@@ -23,7 +23,7 @@ from .task import Answer, Model, Result, Task
 
 logger = logging.getLogger(__name__)
 
-_IDLE_S = 0.5  # how often an idle worker looks whether it should stop
+_IDLE_S = 0.2  # how often an idle worker looks whether it should stop
 _PREVIEW_QUALITY = 80
 
 

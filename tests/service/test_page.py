@@ -1,8 +1,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import httpx
+import pytest
+
+from service.config import Settings
+
+from .dots import DotPredictor
+from .server import running
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"))
+    with running(settings, predictor=DotPredictor()) as client:
+        yield client
 
 
 def test_the_page_and_its_modules_are_served(client: httpx.Client) -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,8 +41,19 @@ def start_redis(folder: Path, port: int) -> subprocess.Popen[bytes]:
     if binary is None:
         pytest.skip("redis-server is not installed (apt-get install redis-server)")
     process = subprocess.Popen(
-        [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
-        + ["--appendonly", "yes", "--save", ""],
+        [
+            binary,
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            str(folder),
+            "--appendonly",
+            "yes",
+            "--save",
+            "",
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -89,6 +100,23 @@ def queue_settings(server: int, request: pytest.FixtureRequest) -> QueueSettings
     )
 
 
+@pytest.fixture
+def new_source(queue_settings: QueueSettings) -> Iterator[Callable[..., RedisSource]]:
+    """Makes workers' sides, and says good-bye for all of them in the end."""
+    made: list[RedisSource] = []
+
+    def make(settings: QueueSettings = queue_settings) -> RedisSource:
+        made.append(RedisSource(settings))
+        return made[-1]
+
+    yield make
+    for source in made:
+        source.leave()
+
+
+NewSource = Callable[..., RedisSource]
+
+
 def run(work: Coroutine[Any, Any, Any]) -> None:
     start = time.monotonic()
     asyncio.run(asyncio.wait_for(work, 30))
@@ -105,9 +133,11 @@ async def taken(source: RedisSource, seconds: float = 10.0) -> Any:
     raise AssertionError(f"no task within {seconds} s")
 
 
-def test_a_task_goes_out_whole_and_its_answer_comes_back(queue_settings: QueueSettings) -> None:
+def test_a_task_goes_out_whole_and_its_answer_comes_back(
+    queue_settings: QueueSettings, new_source: NewSource
+) -> None:
     async def work() -> None:
-        queue, source = RedisQueue(queue_settings), RedisSource(queue_settings)
+        queue, source = RedisQueue(queue_settings), new_source()
         await queue.open()
         sent = task(frame_set([person()]), RIG, preview_side=320)
         future = await queue.post(sent)
@@ -122,16 +152,17 @@ def test_a_task_goes_out_whole_and_its_answer_comes_back(queue_settings: QueueSe
         assert isinstance(back, WrongMediaType)
         assert (str(back), back.field, back.camera) == ("said", "/cam1", "cam1")
         assert (await queue.depth()).tasks == 0
-        source.leave()
         await queue.close()
 
     run(work())
 
 
-def test_a_full_queue_refuses_until_one_is_answered(queue_settings: QueueSettings) -> None:
+def test_a_full_queue_refuses_until_one_is_answered(
+    queue_settings: QueueSettings, new_source: NewSource
+) -> None:
     async def work() -> None:
         few = queue_settings.model_copy(update={"length": 2})
-        queue, source = RedisQueue(few), RedisSource(few)
+        queue, source = RedisQueue(few), new_source(few)
         await queue.open()
         for _ in range(2):
             await queue.post(task())
@@ -142,18 +173,19 @@ def test_a_full_queue_refuses_until_one_is_answered(queue_settings: QueueSetting
         assert (await queue.depth()).tasks == 2  # taken, not answered: still counts
         source.answer(failed(one))
         await queue.post(task())
-        source.leave()
         await queue.close()
 
     run(work())
 
 
-def test_a_dead_workers_task_goes_to_another(queue_settings: QueueSettings) -> None:
+def test_a_dead_workers_task_goes_to_another(
+    queue_settings: QueueSettings, new_source: NewSource
+) -> None:
     async def work() -> None:
         queue, dead, heir = (
             RedisQueue(queue_settings),
-            RedisSource(queue_settings),
-            RedisSource(queue_settings),
+            new_source(),
+            new_source(),
         )
         await queue.open()
         sent = task()
@@ -166,18 +198,19 @@ def test_a_dead_workers_task_goes_to_another(queue_settings: QueueSettings) -> N
         assert str((await future).outcome) == "from the heir"
         await asyncio.sleep(0.2)
         assert (await queue.depth()).tasks == 0
-        heir.leave()
         await queue.close()
 
     run(work())
 
 
-def test_a_slow_worker_keeps_its_claim(queue_settings: QueueSettings) -> None:
+def test_a_slow_worker_keeps_its_claim(
+    queue_settings: QueueSettings, new_source: NewSource
+) -> None:
     async def work() -> None:
         queue, slow, other = (
             RedisQueue(queue_settings),
-            RedisSource(queue_settings),
-            RedisSource(queue_settings),
+            new_source(),
+            new_source(),
         )
         await queue.open()
         sent = task()
@@ -188,15 +221,13 @@ def test_a_slow_worker_keeps_its_claim(queue_settings: QueueSettings) -> None:
             assert await asyncio.to_thread(other.take, 0.1) is None
         slow.answer(failed(sent, "slow"))
         assert str((await future).outcome) == "slow"
-        slow.leave()
-        other.leave()
         await queue.close()
 
     run(work())
 
 
 def test_a_task_that_kills_its_workers_is_given_up_and_told(
-    queue_settings: QueueSettings, server: int
+    queue_settings: QueueSettings, new_source: NewSource, server: int
 ) -> None:
     async def work() -> None:
         queue = RedisQueue(queue_settings)
@@ -204,10 +235,10 @@ def test_a_task_that_kills_its_workers_is_given_up_and_told(
         sent = task()
         future = await queue.post(sent)
         for _ in range(queue_settings.losses):
-            victim = RedisSource(queue_settings)
+            victim = new_source()
             assert (await taken(victim)).id == sent.id
             victim.leave()
-        last = RedisSource(queue_settings)
+        last = new_source()
         end = time.monotonic() + 10
         while not future.done():
             assert time.monotonic() < end
@@ -215,7 +246,6 @@ def test_a_task_that_kills_its_workers_is_given_up_and_told(
         outcome = (await future).outcome
         assert isinstance(outcome, WorkerLost)
         assert "3 workers" in str(outcome)
-        last.leave()
         await queue.close()
 
     run(work())
@@ -226,10 +256,10 @@ def test_a_task_that_kills_its_workers_is_given_up_and_told(
 
 
 def test_an_entry_that_is_none_of_ours_kills_no_worker(
-    queue_settings: QueueSettings, server: int
+    queue_settings: QueueSettings, new_source: NewSource, server: int
 ) -> None:
     async def work() -> None:
-        queue, source = RedisQueue(queue_settings), RedisSource(queue_settings)
+        queue, source = RedisQueue(queue_settings), new_source()
         await queue.open()
         client = redis.Redis(port=server)
         client.xadd(f"{queue_settings.prefix}:tasks", {"nonsense": "1"})
@@ -239,15 +269,16 @@ def test_an_entry_that_is_none_of_ours_kills_no_worker(
         assert (await taken(source)).id == sent.id
         source.answer(failed(sent))
         assert (await queue.depth()).tasks == 0
-        source.leave()
         await queue.close()
 
     run(work())
 
 
-def test_nobody_works_until_a_warm_worker_says_so(queue_settings: QueueSettings) -> None:
+def test_nobody_works_until_a_warm_worker_says_so(
+    queue_settings: QueueSettings, new_source: NewSource
+) -> None:
     async def work() -> None:
-        queue, source = RedisQueue(queue_settings), RedisSource(queue_settings)
+        queue, source = RedisQueue(queue_settings), new_source()
         assert "no worker" in str(await queue.problem())
         await asyncio.to_thread(source.take, 0.1)
         await asyncio.sleep(1.1)  # what was asked is believed for a second
@@ -328,7 +359,7 @@ def test_a_service_and_its_workers_find_each_other_through_redis(
         assert all(len(predictor.batches) > 1 for predictor in predictors), "both work"
 
 
-def test_redis_may_be_restarted(tmp_path: Path) -> None:
+def test_redis_may_be_restarted(new_source: NewSource, tmp_path: Path) -> None:
     """What waits lies in its append-only file; both sides connect again."""
     port = free_port()
     process = start_redis(tmp_path, port)
@@ -336,7 +367,7 @@ def test_redis_may_be_restarted(tmp_path: Path) -> None:
 
     async def work() -> None:
         nonlocal process
-        queue, source = RedisQueue(settings), RedisSource(settings)
+        queue, source = RedisQueue(settings), new_source(settings)
         await queue.open()
         sent = task()
         future = await queue.post(sent)
@@ -345,7 +376,6 @@ def test_redis_may_be_restarted(tmp_path: Path) -> None:
         assert (await taken(source)).id == sent.id
         source.answer(failed(sent, "after the restart"))
         assert str((await future).outcome) == "after the restart"
-        source.leave()
         await queue.close()
 
     try:
@@ -364,7 +394,7 @@ work(load_settings(None), predictor=DotPredictor())
 
 
 def test_what_a_vanished_worker_held_is_answered_by_a_new_process(
-    queue_settings: QueueSettings, tmp_path: Path
+    queue_settings: QueueSettings, new_source: NewSource, tmp_path: Path
 ) -> None:
     """The first takes a frame set and is never heard of again, as after SIGKILL."""
     settings = Settings(data_dir=tmp_path, queue=queue_settings, worker=WorkerSettings(threads=0))
@@ -381,7 +411,7 @@ def test_what_a_vanished_worker_held_is_answered_by_a_new_process(
             [sys.executable, "-c", WORK], env=environ, cwd=Path(__file__).parents[2]
         )
 
-    claim = RedisSource(queue_settings)
+    claim = new_source()
     with running(settings, wait_ready=False) as client:
         client.put("/v1/rigs/studio/rig.yaml", content=RIG_YAML)
         claim.take(0.1)  # says that it is there

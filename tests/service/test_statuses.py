@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +22,15 @@ from .test_frames import waiting
 from .world import RIG_YAML, as_files, frame_set, person
 
 FRAMES = "/v1/rigs/studio/frames"
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """One service for all that changes nothing."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"))
+    with running(settings, predictor=DotPredictor()) as client:
+        client.put("/v1/rigs/studio/rig.yaml", content=RIG_YAML)
+        yield client
 
 
 def test_400_for_what_does_not_parse(studio: httpx.Client) -> None:
