@@ -24,7 +24,15 @@ const PLAIN_TITLES = {
 export class Problem extends Error {
   constructor({ status = 0, title = "Request failed", detail = "", ...more }) {
     super(detail ? `${title}: ${detail}` : title);
-    Object.assign(this, { status, title, detail, pointer: null, camera: null, retryAfter: null, ...more });
+    Object.assign(this, {
+      status,
+      title,
+      detail,
+      pointer: null,
+      camera: null,
+      retryAfter: null,
+      ...more,
+    });
   }
 }
 
@@ -107,7 +115,10 @@ export function upload(address, form, { onSent, signal } = {}) {
     });
     request.addEventListener("load", () => {
       if (request.status < 300) resolve(JSON.parse(request.responseText || "null"));
-      else reject(asProblem(request.status, request.responseText, (n) => request.getResponseHeader(n)));
+      else
+        reject(
+          asProblem(request.status, request.responseText, (n) => request.getResponseHeader(n)),
+        );
     });
     request.addEventListener("error", () => reject(unreachable()));
     request.addEventListener("abort", () => reject(new DOMException("stopped", "AbortError")));
@@ -187,7 +198,8 @@ function isJson(type) {
 function unreachable() {
   return new Problem({
     title: "The service does not answer",
-    detail: "It may have stopped, or this computer lost its connection. Start it with `quadglass serve`, then try again.",
+    detail:
+      "It may have stopped, or this computer lost its connection. Start it with `quadglass serve`, then try again.",
   });
 }
 

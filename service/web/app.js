@@ -33,7 +33,9 @@ let first = true;
 
 async function show() {
   const address = location.hash || START;
-  const found = ROUTES.map(([pattern, ...rest]) => [pattern.exec(address), ...rest]).find(([match]) => match);
+  const found = ROUTES.map(([pattern, ...rest]) => [pattern.exec(address), ...rest]).find(
+    ([match]) => match,
+  );
   if (!found) {
     location.replace(START);
     return;
@@ -73,7 +75,8 @@ async function tellState() {
     text = ready.model?.name ? `ready · ${ready.model.name}` : "ready";
   } catch (error) {
     state = error.status === 503 ? "usable" : "bad";
-    text = error.status === 503 ? "not ready" : error.status ? `error ${error.status}` : "no answer";
+    text =
+      error.status === 503 ? "not ready" : error.status ? `error ${error.status}` : "no answer";
   }
   place.className = `state ${state}`;
   place.querySelector("span").textContent = text;

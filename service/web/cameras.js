@@ -67,7 +67,12 @@ function bendFisheye([k1 = 0, k2 = 0, k3 = 0, k4 = 0], x, y) {
 /** The four corners of the picture on the plane at a depth in metres: top left, then clockwise. */
 export function frustumCorners(camera, depth) {
   const [width, height] = camera.size;
-  const corners = [[0, 0], [width, 0], [width, height], [0, height]];
+  const corners = [
+    [0, 0],
+    [width, 0],
+    [width, height],
+    [0, height],
+  ];
   return corners.map(([px, py]) => {
     const x = ((px - camera.K[0][2]) / camera.K[0][0]) * depth;
     const y = ((py - camera.K[1][2]) / camera.K[1][1]) * depth;

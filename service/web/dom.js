@@ -28,11 +28,13 @@ function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === undefined) continue;
     if (name === "on") {
-      for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
+      for (const [event, listener] of Object.entries(value))
+        element.addEventListener(event, listener);
     } else if (name === "data") {
       Object.assign(element.dataset, value);
     } else if (name === "style") {
-      for (const [property, text] of Object.entries(value)) element.style.setProperty(property, text);
+      for (const [property, text] of Object.entries(value))
+        element.style.setProperty(property, text);
     } else if (name === "value" || name === "checked" || name === "selected") {
       element[name] = value;
     } else {

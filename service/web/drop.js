@@ -9,7 +9,15 @@ let count = 0;
  * folder ("cam0/0001.jpg"). accept: as of a file input; folders: let the button choose a folder;
  * small: on one line.
  */
-export function dropPlace({ title, hint, accept = "", multiple = false, folders = false, small = false, onFiles }) {
+export function dropPlace({
+  title,
+  hint,
+  accept = "",
+  multiple = false,
+  folders = false,
+  small = false,
+  onFiles,
+}) {
   count += 1;
   const id = `drop-${count}`;
   const input = h("input", { id, type: "file", accept, multiple, class: "drop-input" });
@@ -27,7 +35,10 @@ export function dropPlace({ title, hint, accept = "", multiple = false, folders 
     place.classList.toggle("over", on);
   };
   input.addEventListener("change", () => {
-    const files = [...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
+    const files = [...input.files].map((file) => ({
+      file,
+      path: file.webkitRelativePath || file.name,
+    }));
     input.value = "";
     if (files.length) onFiles(files);
   });

@@ -9,7 +9,9 @@ export function samplesOf(text) {
   for (const line of text.split("\n")) {
     const match = line.startsWith("#") ? null : LINE.exec(line);
     if (!match) continue;
-    const labels = Object.fromEntries([...(match[2] ?? "").matchAll(LABEL)].map(([, key, value]) => [key, value]));
+    const labels = Object.fromEntries(
+      [...(match[2] ?? "").matchAll(LABEL)].map(([, key, value]) => [key, value]),
+    );
     samples.push({ name: match[1], labels, value: Number(match[3].replace("+Inf", "Infinity")) });
   }
   return samples;
@@ -22,5 +24,5 @@ export function quantileOf(buckets, q) {
     .sort((a, b) => a[0] - b[0]);
   const all = edges.at(-1)?.[1] ?? 0;
   const found = edges.find(([, count]) => count >= q * all)?.[0] ?? 0;
-  return Number.isFinite(found) ? found : edges.at(-2)?.[0] ?? 0;
+  return Number.isFinite(found) ? found : (edges.at(-2)?.[0] ?? 0);
 }

@@ -5,7 +5,10 @@ const ALLOWED = /[^A-Za-z0-9._-]+/g;
 
 /** A name the service accepts, made of any text. */
 export function safeName(text) {
-  return text.replace(ALLOWED, "-").replace(/^[-._]+|[-._]+$/g, "").slice(0, 60);
+  return text
+    .replace(ALLOWED, "-")
+    .replace(/^[-._]+|[-._]+$/g, "")
+    .slice(0, 60);
 }
 
 /** A file's name without its folders and endings ("shots/rig.qca.txt" gives "rig"). */

@@ -49,14 +49,21 @@ function findingGroup(group) {
   const [{ code, fix }] = group;
   const bare = ({ camera, message }) => message.replace(`${camera}: `, "");
   const messages = Map.groupBy(group, bare);
-  const cameras = (some) => some.map(({ camera }) => camera).filter(Boolean).join(", ");
-  return h("li", {},
+  const cameras = (some) =>
+    some
+      .map(({ camera }) => camera)
+      .filter(Boolean)
+      .join(", ");
+  return h(
+    "li",
+    {},
     h("strong", {}, words(code)),
     [...messages].map(([message, some]) => {
       const who = cameras(some);
       return h("span", {}, who && h("b", {}, `${who}: `), message);
     }),
-    fix && h("span", { class: "fix" }, fix));
+    fix && h("span", { class: "fix" }, fix),
+  );
 }
 
 /** Name and value pairs; pairs without a value are left out. */
@@ -79,15 +86,36 @@ export function table(caption, heads, rows) {
       "table",
       {},
       h("caption", { class: "unseen" }, caption),
-      h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
-      h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell) => h("td", {}, cell))))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          heads.map((head) => h("th", { scope: "col" }, head)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.map((cells) =>
+          h(
+            "tr",
+            {},
+            cells.map((cell) => h("td", {}, cell)),
+          ),
+        ),
+      ),
     ),
   );
 }
 
 /** Grey shapes where something is being fetched. */
 export function waiting(root, text = "Loading") {
-  return put(root, h("div", { class: "waiting", role: "status" }, h("span", { class: "unseen" }, text)));
+  return put(
+    root,
+    h("div", { class: "waiting", role: "status" }, h("span", { class: "unseen" }, text)),
+  );
 }
 
 /** What to show where there is nothing yet: a title, a sentence, perhaps a link or button. */

@@ -9,14 +9,20 @@ import { Scene } from "./scene/scene.js";
 /** A 3D scene of a rig without people: {element, close}. */
 export function rigScene(cameras, world) {
   const canvas = h("canvas", {
-    class: "scene", tabindex: "0", role: "img",
+    class: "scene",
+    tabindex: "0",
+    role: "img",
     "aria-label": `3D scene of ${cameras.length} cameras. Arrow keys turn, plus and minus zoom, 0 looks from the start.`,
   });
   const scene = new Scene(canvas);
   scene.setRig(world, cameras);
-  const look = h("div", { class: "look", role: "group", "aria-label": "Look from" },
+  const look = h(
+    "div",
+    { class: "look", role: "group", "aria-label": "Look from" },
     ["home", "front", "side", "top"].map((name) =>
-      h("button", { type: "button", class: "chip", on: { click: () => scene.look(name) } }, name)));
+      h("button", { type: "button", class: "chip", on: { click: () => scene.look(name) } }, name),
+    ),
+  );
   return { element: h("div", { class: "scene-box" }, canvas, look), close: () => scene.close() };
 }
 
@@ -24,20 +30,38 @@ export function rigScene(cameras, world) {
 export function verdictCard(calibration) {
   const { verdict } = calibration;
   const findings = findingsList(verdict);
-  const none = verdict ? "Nothing to complain about." : "Imported: nobody measured how well it fits.";
-  return h("section", { class: "card" },
-    h("header", { class: "row spread" }, h("h2", {}, "Verdict"), gradeBadge(verdict?.grade ?? "imported")),
+  const none = verdict
+    ? "Nothing to complain about."
+    : "Imported: nobody measured how well it fits.";
+  return h(
+    "section",
+    { class: "card" },
+    h(
+      "header",
+      { class: "row spread" },
+      h("h2", {}, "Verdict"),
+      gradeBadge(verdict?.grade ?? "imported"),
+    ),
     findings ?? h("p", { class: "muted" }, none),
     facts([
       ["Reprojection, RMS", fixed(calibration.rms_px, 2, "px")],
       ["Held-out views", heldOut(calibration.quality)],
-      ["Square edges", known(calibration.quality?.edge_error_mm, (mm) => `± ${fixed(mm, 2, "mm")}`)],
-      ["σ of a point, centre to worst", known(calibration.quality?.sigma_mm_at, ({ center, worst }) =>
-        `${fixed(center, 1)} to ${fixed(worst, 1, "mm")}`)],
+      [
+        "Square edges",
+        known(calibration.quality?.edge_error_mm, (mm) => `± ${fixed(mm, 2, "mm")}`),
+      ],
+      [
+        "σ of a point, centre to worst",
+        known(
+          calibration.quality?.sigma_mm_at,
+          ({ center, worst }) => `${fixed(center, 1)} to ${fixed(worst, 1, "mm")}`,
+        ),
+      ],
       ["Reference", calibration.reference],
       ["World", calibration.world],
       ["Board", calibration.target && boardText(calibration.target)],
-    ]));
+    ]),
+  );
 }
 
 function heldOut(quality) {
@@ -55,7 +79,17 @@ function boardText({ inner_corners: [columns, rows], square_m: square }) {
 
 /** One row a camera: what it is and how well it is known. */
 export function cameraTable(cameras) {
-  const heads = ["camera", "picture", "focal, px", "view", "k1", "place x y z, m", "RMS, px", "board views", "covered"];
+  const heads = [
+    "camera",
+    "picture",
+    "focal, px",
+    "view",
+    "k1",
+    "place x y z, m",
+    "RMS, px",
+    "board views",
+    "covered",
+  ];
   const rows = cameras.map((camera) => {
     const [across, down] = fieldOfView(camera);
     return [
@@ -75,6 +109,9 @@ export function cameraTable(cameras) {
 
 /** How far apart the cameras stand: a quick check with a tape measure. */
 export function distanceTable(cameras) {
-  return table("Distances between cameras", ["cameras", "metres"],
-    distances(cameras).map(([a, b, metres]) => [`${a} – ${b}`, fixed(metres, 3)]));
+  return table(
+    "Distances between cameras",
+    ["cameras", "metres"],
+    distances(cameras).map(([a, b, metres]) => [`${a} – ${b}`, fixed(metres, 3)]),
+  );
 }

@@ -29,7 +29,12 @@ export function takeStrip(capture, signal) {
 }
 
 async function fillStrip(strip, { name, calibration, frames }, signal) {
-  const [rig, { frames: [frame] }] = await Promise.all([
+  const [
+    rig,
+    {
+      frames: [frame],
+    },
+  ] = await Promise.all([
     read(path.calibration(calibration), { signal }),
     read(`${path.frames(name)}?from=${Math.floor(frames / 2)}&limit=1`, { signal }),
   ]);
@@ -60,7 +65,11 @@ function covering([width, height], [frameWidth, frameHeight]) {
 
 /** Where a rig's cameras stand and look, from above; filled once it comes into sight. */
 export function rigPlan(name, signal) {
-  const plan = s("svg", { class: "plan", viewBox: `0 0 ${PLAN.side} ${PLAN.side}`, "aria-hidden": "true" });
+  const plan = s("svg", {
+    class: "plan",
+    viewBox: `0 0 ${PLAN.side} ${PLAN.side}`,
+    "aria-hidden": "true",
+  });
   whenVisible(plan, async () => {
     const rig = await read(path.rig(name), { signal }).catch(() => null);
     if (rig?.cameras) plan.append(...planShapes(camerasOf(rig)));
@@ -70,12 +79,18 @@ export function rigPlan(name, signal) {
 
 function planShapes(cameras) {
   // Seen along the direction that the cameras' pictures have least of: up, whatever the world is.
-  const up = cameras.reduce((sum, { down }) => sum.map((value, axis) => value - down[axis]), [0, 0, 0]);
+  const up = cameras.reduce(
+    (sum, { down }) => sum.map((value, axis) => value - down[axis]),
+    [0, 0, 0],
+  );
   const height = up.map(Math.abs).indexOf(Math.max(...up.map(Math.abs)));
   const [across, along] = [0, 1, 2].filter((axis) => axis !== height);
   const flat = (vector) => [vector[across], -vector[along]];
   const places = cameras.map(({ center }) => flat(center));
-  const span = (axis) => [Math.min(...places.map((p) => p[axis])), Math.max(...places.map((p) => p[axis]))];
+  const span = (axis) => [
+    Math.min(...places.map((p) => p[axis])),
+    Math.max(...places.map((p) => p[axis])),
+  ];
   const [[x0, x1], [y0, y1]] = [span(0), span(1)];
   const k = (PLAN.side - 2 * PLAN.margin) / Math.max(x1 - x0, y1 - y0, 1e-6);
   const centre = [(x0 + x1) / 2, (y0 + y1) / 2];
@@ -84,7 +99,11 @@ function planShapes(cameras) {
     const [fx, fy] = flat(camera.forward);
     const angle = (Math.atan2(fy, fx) * 180) / Math.PI;
     const half = PLAN.cone * (camera.size[0] / (2 * camera.K[0][0]));
-    return s("g", { transform: `translate(${x} ${y}) rotate(${angle})` },
-      s("path", { class: "cone", d: `M0 0L${PLAN.cone} ${-half}V${half}Z` }), s("circle", { r: 2.6 }));
+    return s(
+      "g",
+      { transform: `translate(${x} ${y}) rotate(${angle})` },
+      s("path", { class: "cone", d: `M0 0L${PLAN.cone} ${-half}V${half}Z` }),
+      s("circle", { r: 2.6 }),
+    );
   });
 }

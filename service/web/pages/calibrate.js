@@ -3,19 +3,22 @@
 import { path, read, upload } from "../api.js";
 import { boardDrawing, boardProblem } from "../board.js";
 import { h, put } from "../dom.js";
-import { dropPlace } from "../drop.js";
-import { bytes, plural } from "../format.js";
-import { byCamera, safeName } from "../names.js";
 import { problemCard, waiting } from "../parts.js";
-
-const QUAD = "footage"; // the form field of four-in-one footage
-const LAYOUTS = [["2x2", "2 × 2"], ["4x1", "4 side by side"], ["1x4", "4 in a column"]];
+import { footageProblem, showFootage } from "./footage.js";
 
 /** The form of a new calibration of a rig. */
 export async function showCalibrate(root, [name], signal) {
   waiting(root);
   const rig = await read(path.rig(name), { signal });
-  const state = { columns: 9, rows: 6, square: 25, kind: rig.kind, quad: false, layout: "2x2", cameras: new Map() };
+  const state = {
+    columns: 9,
+    rows: 6,
+    square: 25,
+    kind: rig.kind,
+    quad: false,
+    layout: "2x2",
+    cameras: new Map(),
+  };
   const message = h("div", { "aria-live": "polite" });
   const start = h("button", { type: "button", class: "primary" }, "Calibrate");
   const reason = h("span", { class: "muted", role: "status" });
@@ -29,10 +32,17 @@ export async function showCalibrate(root, [name], signal) {
   start.addEventListener("click", () => submit(name, state, start, message, signal));
   put(
     root,
-    h("header", { class: "head" },
+    h(
+      "header",
+      { class: "head" },
       h("p", { class: "crumb" }, h("a", { href: `#/rigs/${encodeURIComponent(name)}` }, name)),
       h("h1", {}, "Calibrate"),
-      h("p", { class: "muted" }, "Hold the board still or move it slowly. Tilt it, bring it near every corner of every picture, and let neighbouring cameras see it together.")),
+      h(
+        "p",
+        { class: "muted" },
+        "Hold the board still or move it slowly. Tilt it, bring it near every corner of every picture, and let neighbouring cameras see it together.",
+      ),
+    ),
     h("div", { class: "columns" }, boardCard(state, refresh), footage),
     h("div", { class: "row" }, start, reason),
     message,
@@ -47,16 +57,31 @@ function boardCard(state, refresh) {
     const problem = boardProblem(state.columns, state.rows, state.square);
     warning.textContent = problem ?? "";
     warning.hidden = problem === null;
-    const drawable = state.columns >= 2 && state.rows >= 2 && state.columns <= 40 && state.rows <= 40;
+    const drawable =
+      state.columns >= 2 && state.rows >= 2 && state.columns <= 40 && state.rows <= 40;
     put(drawing, drawable && boardDrawing(state.columns, state.rows));
     refresh();
   };
-  const field = (id, label, key, step) => h("div", {},
-    h("label", { for: id }, label),
-    h("input", {
-      id, type: "number", min: step, step, value: state[key], required: true,
-      on: { input: (event) => { state[key] = Number(event.target.value); show(); } },
-    }));
+  const field = (id, label, key, step) =>
+    h(
+      "div",
+      {},
+      h("label", { for: id }, label),
+      h("input", {
+        id,
+        type: "number",
+        min: step,
+        step,
+        value: state[key],
+        required: true,
+        on: {
+          input: (event) => {
+            state[key] = Number(event.target.value);
+            show();
+          },
+        },
+      }),
+    );
   const print = () => {
     const { columns, rows, square } = state;
     const text = new XMLSerializer().serializeToString(boardDrawing(columns, rows, square));
@@ -65,80 +90,47 @@ function boardCard(state, refresh) {
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
   };
-  const card = h("section", { class: "card form" },
+  const card = h(
+    "section",
+    { class: "card form" },
     h("h2", {}, "The board"),
-    h("div", { class: "fields" },
+    h(
+      "div",
+      { class: "fields" },
       field("columns", "Inner corners across", "columns", 1),
       field("rows", "Inner corners down", "rows", 1),
-      field("square", "Square, mm", "square", 0.1)),
-    drawing, warning,
-    h("p", { class: "muted" }, "Inner corners are where four squares meet. Measure a square on the print with a ruler: every distance depends on it."),
-    h("button", { type: "button", class: "quiet", on: { click: print } }, "Save this board as SVG at true size"),
+      field("square", "Square, mm", "square", 0.1),
+    ),
+    drawing,
+    warning,
+    h(
+      "p",
+      { class: "muted" },
+      "Inner corners are where four squares meet. Measure a square on the print with a ruler: every distance depends on it.",
+    ),
+    h(
+      "button",
+      { type: "button", class: "quiet", on: { click: print } },
+      "Save this board as SVG at true size",
+    ),
     h("label", { for: "kind" }, "Kind of rig"),
-    h("select", { id: "kind", on: { change: (event) => { state.kind = event.target.value; } } },
-      ["quad", "stereo", "multi"].map((kind) => h("option", { value: kind, selected: kind === state.kind }, kind))));
+    h(
+      "select",
+      {
+        id: "kind",
+        on: {
+          change: (event) => {
+            state.kind = event.target.value;
+          },
+        },
+      },
+      ["quad", "stereo", "multi"].map((kind) =>
+        h("option", { value: kind, selected: kind === state.kind }, kind),
+      ),
+    ),
+  );
   show();
   return card;
-}
-
-function showFootage(root, state, refresh) {
-  const take = (files) => {
-    if (state.quad) state.cameras = new Map([[QUAD, files]]);
-    else for (const [camera, some] of byCamera(files, [...state.cameras.keys()])) state.cameras.set(camera, some);
-    refresh();
-  };
-  const mode = (quad) => {
-    state.quad = quad;
-    state.cameras = new Map();
-    refresh();
-  };
-  const choice = (label, quad) => h("label", {},
-    h("input", { type: "radio", name: "mode", checked: state.quad === quad, on: { change: () => mode(quad) } }), label);
-  put(root,
-    h("h2", {}, "The footage"),
-    h("fieldset", { class: "choice" }, h("legend", { class: "unseen" }, "What the footage is"),
-      choice("one per camera", false), choice("four in one picture", true)),
-    state.quad ? layoutChoice(state) : null,
-    dropPlace(state.quad
-      ? { title: "Drop the four-in-one video, pictures or zip", hint: "each picture holds all four cameras", multiple: true, onFiles: take }
-      : {
-          title: "Drop a folder, video or zip for each camera",
-          hint: "cameras are named after folders or files; pictures of one moment share a file name",
-          multiple: true, onFiles: take,
-        }),
-    state.quad ? null : dropPlace({ title: "Choose a folder", hint: "with a folder for each camera in it", folders: true, onFiles: take, small: true }),
-    h("ul", { class: "camera-files", "aria-label": "Footage" },
-      [...state.cameras].map(([camera, files]) => cameraLine(state, camera, files, refresh))));
-}
-
-function layoutChoice(state) {
-  return h("div", { class: "form" },
-    h("label", { for: "layout" }, "Where the four pictures are"),
-    h("select", { id: "layout", on: { change: (event) => { state.layout = event.target.value; } } },
-      LAYOUTS.map(([value, label]) => h("option", { value, selected: value === state.layout }, label))));
-}
-
-function cameraLine(state, camera, files, refresh) {
-  const rename = (event) => {
-    const to = safeName(event.target.value) || camera;
-    state.cameras = new Map([...state.cameras].map(([key, value]) => [key === camera ? to : key, value]));
-    refresh();
-  };
-  const size = files.reduce((sum, { file }) => sum + file.size, 0);
-  return h("li", {},
-    state.quad ? h("strong", {}, files.length > 1 ? "all pictures" : files[0].file.name)
-      : h("input", { value: camera, "aria-label": `Name of camera ${camera}`, on: { change: rename } }),
-    h("span", { class: "muted" }, `${plural(files.length, "file")}, ${bytes(size)}`),
-    h("button", {
-      type: "button", class: "quiet", "aria-label": `Remove ${camera}`,
-      on: { click: () => { state.cameras.delete(camera); refresh(); } },
-    }, "✕"));
-}
-
-function footageProblem({ quad, cameras }) {
-  if (quad) return cameras.size === 1 ? null : "The footage is still missing.";
-  if (cameras.size >= 2) return null;
-  return cameras.size === 1 ? "One camera so far; a rig needs at least two." : "The footage is still missing.";
 }
 
 async function submit(name, state, start, message, signal) {
@@ -154,7 +146,12 @@ async function submit(name, state, start, message, signal) {
   put(message, h("section", { class: "card" }, h("p", {}, "Sending the footage"), bar));
   start.disabled = true;
   try {
-    const job = await upload(path.calibrations(name), form, { signal, onSent: (share) => { bar.value = share; } });
+    const job = await upload(path.calibrations(name), form, {
+      signal,
+      onSent: (share) => {
+        bar.value = share;
+      },
+    });
     location.hash = `#/jobs/${encodeURIComponent(job.id)}`;
   } catch (error) {
     if (error.name === "AbortError") return;

@@ -26,12 +26,20 @@ export async function showJob(root, [id], signal) {
   };
   if (OVER.has(job.state)) await tell(job);
   else {
-    const listening = follow(path.jobEvents(id), (_name, now) => {
-      tell(now).catch((error) => put(body, problemCard(error)));
-      return OVER.has(now.state);
-    }, { signal });
+    const listening = follow(
+      path.jobEvents(id),
+      (_name, now) => {
+        tell(now).catch((error) => put(body, problemCard(error)));
+        return OVER.has(now.state);
+      },
+      { signal },
+    );
     listening.catch((error) => {
-      if (error.name !== "AbortError") put(body, problemCard(error, () => showJob(root, [id], signal)));
+      if (error.name !== "AbortError")
+        put(
+          body,
+          problemCard(error, () => showJob(root, [id], signal)),
+        );
     });
   }
   return () => close?.();
@@ -39,10 +47,17 @@ export async function showJob(root, [id], signal) {
 
 function headOf(job) {
   const { board, square_mm: square } = job.request;
-  return h("header", { class: "head" },
+  return h(
+    "header",
+    { class: "head" },
     h("p", { class: "crumb" }, h("a", { href: `#/rigs/${encodeURIComponent(job.rig)}` }, job.rig)),
     h("h1", {}, "Calibration"),
-    h("p", { class: "muted" }, `Board ${board}, squares of ${square} mm, begun ${moment(job.created)}`));
+    h(
+      "p",
+      { class: "muted" },
+      `Board ${board}, squares of ${square} mm, begun ${moment(job.created)}`,
+    ),
+  );
 }
 
 function showProgress(root, job, seen) {
@@ -51,25 +66,51 @@ function showProgress(root, job, seen) {
     event.target.disabled = true;
     await send("DELETE", path.job(job.id)).catch((error) => notice(error.message, "bad"));
   };
-  const card = root.querySelector(".job") ?? put(root, h("section", { class: "card job" })).firstChild;
+  const card =
+    root.querySelector(".job") ?? put(root, h("section", { class: "card job" })).firstChild;
   // The card is kept and only its parts replaced, so a reader's focus on "Cancel" survives.
   if (!card.firstChild) {
-    put(card, h("h2", { "aria-live": "polite" }), h("progress", { max: 1 }), h("ol", { class: "steps" }),
-      h("button", { type: "button", class: "quiet", on: { click: cancel } }, "Cancel"));
+    put(
+      card,
+      h("h2", { "aria-live": "polite" }),
+      h("progress", { max: 1 }),
+      h("ol", { class: "steps" }),
+      h("button", { type: "button", class: "quiet", on: { click: cancel } }, "Cancel"),
+    );
   }
   const [title, bar, steps] = card.children;
-  const text = stage ? `${words(stage)}${total ? `: ${done} of ${total}` : ""}` : "Waiting for its turn";
+  const text = stage
+    ? `${words(stage)}${total ? `: ${done} of ${total}` : ""}`
+    : "Waiting for its turn";
   if (title.textContent !== text) title.textContent = text;
   if (total) bar.value = done / total;
   else bar.removeAttribute("value");
-  put(steps, seen.map((name) => h("li", { class: name === stage ? "now" : "done" }, words(name))));
+  put(
+    steps,
+    seen.map((name) => h("li", { class: name === stage ? "now" : "done" }, words(name))),
+  );
 }
 
 function showFailure(root, job) {
-  const problem = job.problem ?? { detail: "It failed without saying why; the service's log has more." };
-  put(root,
-    problemCard({ ...problem, title: problem.camera ? `Not calibrated: look at ${problem.camera}` : "Not calibrated" }),
-    h("p", {}, h("a", { class: "button", href: `#/rigs/${encodeURIComponent(job.rig)}/calibrate` }, "Try with other footage")));
+  const problem = job.problem ?? {
+    detail: "It failed without saying why; the service's log has more.",
+  };
+  put(
+    root,
+    problemCard({
+      ...problem,
+      title: problem.camera ? `Not calibrated: look at ${problem.camera}` : "Not calibrated",
+    }),
+    h(
+      "p",
+      {},
+      h(
+        "a",
+        { class: "button", href: `#/rigs/${encodeURIComponent(job.rig)}/calibrate` },
+        "Try with other footage",
+      ),
+    ),
+  );
 }
 
 async function showReport(root, job, signal) {
@@ -90,16 +131,48 @@ async function showReport(root, job, signal) {
   };
   put(
     root,
-    h("div", { class: "rig-top report" }, h("div", { class: "stack" }, verdictCard(calibration),
-      h("p", { class: "row" },
-        calibration.active
-          ? h("a", { class: "button primary", href: `#/rigs/${encodeURIComponent(job.rig)}` }, "In force: see the rig")
-          : h("button", { type: "button", class: "primary", on: { click: activate } }, "Put this calibration in force"),
-        h("a", { class: "button", href: path.calibrationFile(job.calibration), download: `${job.rig}.yaml` }, "rig.yaml")),
-      h("section", { class: "card" }, h("h2", {}, "Distances"), distanceTable(cameras))), scene.element),
+    h(
+      "div",
+      { class: "rig-top report" },
+      h(
+        "div",
+        { class: "stack" },
+        verdictCard(calibration),
+        h(
+          "p",
+          { class: "row" },
+          calibration.active
+            ? h(
+                "a",
+                { class: "button primary", href: `#/rigs/${encodeURIComponent(job.rig)}` },
+                "In force: see the rig",
+              )
+            : h(
+                "button",
+                { type: "button", class: "primary", on: { click: activate } },
+                "Put this calibration in force",
+              ),
+          h(
+            "a",
+            {
+              class: "button",
+              href: path.calibrationFile(job.calibration),
+              download: `${job.rig}.yaml`,
+            },
+            "rig.yaml",
+          ),
+        ),
+        h("section", { class: "card" }, h("h2", {}, "Distances"), distanceTable(cameras)),
+      ),
+      scene.element,
+    ),
     h("section", { class: "card" }, h("h2", {}, "Cameras"), cameraTable(cameras)),
-    h("details", { class: "card" }, h("summary", {}, "The whole report"),
-      h("pre", {}, h("code", {}, JSON.stringify(report, null, 1)))),
+    h(
+      "details",
+      { class: "card" },
+      h("summary", {}, "The whole report"),
+      h("pre", {}, h("code", {}, JSON.stringify(report, null, 1))),
+    ),
   );
   return () => scene.close();
 }

@@ -18,7 +18,14 @@ export async function showPicture(root, _names, signal) {
   const stops = [];
   const look = async (file) => {
     stops.splice(0).forEach((stop) => stop());
-    put(result, h("div", { class: "waiting picture-waiting", role: "status" }, h("span", {}, `Looking at ${file.name}`)));
+    put(
+      result,
+      h(
+        "div",
+        { class: "waiting picture-waiting", role: "status" },
+        h("span", {}, `Looking at ${file.name}`),
+      ),
+    );
     const form = new FormData();
     form.append("image", file, file.name);
     const began = performance.now();
@@ -30,7 +37,11 @@ export async function showPicture(root, _names, signal) {
       ]);
       stops.push(showAnswer(result, answer, bitmap, performance.now() - began));
     } catch (error) {
-      if (error.name !== "AbortError") put(result, problemCard(error, () => look(file)));
+      if (error.name !== "AbortError")
+        put(
+          result,
+          problemCard(error, () => look(file)),
+        );
     }
   };
   const paste = (event) => {
@@ -40,8 +51,16 @@ export async function showPicture(root, _names, signal) {
   document.addEventListener("paste", paste);
   put(
     root,
-    h("header", { class: "head" }, h("h1", {}, "Try a picture"),
-      h("p", { class: "muted" }, "One photo, no rig: the network finds people in it. Nothing is kept.")),
+    h(
+      "header",
+      { class: "head" },
+      h("h1", {}, "Try a picture"),
+      h(
+        "p",
+        { class: "muted" },
+        "One photo, no rig: the network finds people in it. Nothing is kept.",
+      ),
+    ),
     dropPlace({
       title: "Drop a photo, or choose one",
       hint: "JPEG, PNG, WebP, BMP or TIFF; pasting works too",
@@ -65,15 +84,31 @@ function showAnswer(root, answer, bitmap, tookMs) {
   put(
     root,
     h("div", { class: "photo-box" }, photo.element),
-    h("section", { class: "card photo-facts" },
+    h(
+      "section",
+      { class: "card photo-facts" },
       h("h2", {}, people.length ? plural(people.length, "person", "people") : "Nobody found"),
-      h("p", { class: "muted" }, `${size[0]} × ${size[1]} px · answered in ${fixed(tookMs, 0, "ms")} · ${answer.model.name}`),
-      people.length ? peopleOf(people, photo.choose)
-        : h("p", {}, "The network works best on upright people who fill at least a fifth of the picture's height."),
+      h(
+        "p",
+        { class: "muted" },
+        `${size[0]} × ${size[1]} px · answered in ${fixed(tookMs, 0, "ms")} · ${answer.model.name}`,
+      ),
+      people.length
+        ? peopleOf(people, photo.choose)
+        : h(
+            "p",
+            {},
+            "The network works best on upright people who fill at least a fifth of the picture's height.",
+          ),
       h("label", { for: "least" }, "Leave out joints below this score"),
       leastSlider(photo.setLeast),
       timings,
-      h("details", {}, h("summary", {}, "The answer as JSON"), h("pre", {}, h("code", {}, JSON.stringify(answer, null, 1)))),
+      h(
+        "details",
+        {},
+        h("summary", {}, "The answer as JSON"),
+        h("pre", {}, h("code", {}, JSON.stringify(answer, null, 1))),
+      ),
     ),
   );
   return photo.close;
@@ -82,9 +117,13 @@ function showAnswer(root, answer, bitmap, tookMs) {
 /** The photo with its people drawn in: {element, choose (a person, again: all), setLeast, close}. */
 function annotatedPhoto({ people, size_px: size }, bitmap) {
   const element = h("canvas", {
-    class: "photo", role: "img",
+    class: "photo",
+    role: "img",
     "aria-label": `The photo with ${plural(people.length, "person", "people")} drawn in`,
-    style: { "aspect-ratio": `${size[0]} / ${size[1]}`, "max-width": `min(100%, calc(72vh * ${size[0] / size[1]}))` },
+    style: {
+      "aspect-ratio": `${size[0]} / ${size[1]}`,
+      "max-width": `min(100%, calc(72vh * ${size[0] / size[1]}))`,
+    },
   });
   const state = { least: FIRST_LEAST, chosen: null, size: null };
   const paint = () => {
@@ -96,7 +135,10 @@ function annotatedPhoto({ people, size_px: size }, bitmap) {
     if (bitmap) drawPicture(context, bitmap, place, size);
     people.forEach((person, index) => {
       context.globalAlpha = state.chosen !== null && state.chosen !== index ? 0.25 : 1;
-      drawSkeleton(context, person.joints_px, place, idColour(index), { least: state.least, big: true });
+      drawSkeleton(context, person.joints_px, place, idColour(index), {
+        least: state.least,
+        big: true,
+      });
       context.globalAlpha = 1;
     });
   };
@@ -125,20 +167,43 @@ function leastSlider(onLeast) {
     onLeast(Number(target.value));
   };
   return h("input", {
-    id: "least", type: "range", min: 0, max: 1, step: 0.01, value: FIRST_LEAST,
-    style: { "--done": FIRST_LEAST }, on: { input: tell },
+    id: "least",
+    type: "range",
+    min: 0,
+    max: 1,
+    step: 0.01,
+    value: FIRST_LEAST,
+    style: { "--done": FIRST_LEAST },
+    on: { input: tell },
   });
 }
 
 function peopleOf(people, choose) {
-  return h("div", { class: "people" }, people.map((person, index) => {
-    const seen = person.joints_px.filter(Boolean).length;
-    return h("details", { on: { toggle: () => choose(index) } },
-      h("summary", {}, h("span", { class: "id", style: { "--id": idColour(index) } }, index + 1),
-        `score ${fixed(person.score, 2)}, ${seen} of ${JOINTS.length} joints`),
-      table(`Joints of person ${index + 1}`, ["joint", "x, px", "y, px", "score"],
-        person.joints_px.map((joint, which) => [
-          words(JOINTS[which]), fixed(joint?.[0]), fixed(joint?.[1]), fixed(joint?.[2], 2),
-        ])));
-  }));
+  return h(
+    "div",
+    { class: "people" },
+    people.map((person, index) => {
+      const seen = person.joints_px.filter(Boolean).length;
+      return h(
+        "details",
+        { on: { toggle: () => choose(index) } },
+        h(
+          "summary",
+          {},
+          h("span", { class: "id", style: { "--id": idColour(index) } }, index + 1),
+          `score ${fixed(person.score, 2)}, ${seen} of ${JOINTS.length} joints`,
+        ),
+        table(
+          `Joints of person ${index + 1}`,
+          ["joint", "x, px", "y, px", "score"],
+          person.joints_px.map((joint, which) => [
+            words(JOINTS[which]),
+            fixed(joint?.[0]),
+            fixed(joint?.[1]),
+            fixed(joint?.[2], 2),
+          ]),
+        ),
+      );
+    }),
+  );
 }

@@ -18,13 +18,25 @@ export async function showTakes(root, _names, signal) {
       empty(
         "No take yet",
         "A take begins when frames are posted with the name of a capture, or on the command line:",
-        h("pre", {}, h("code", {}, "quadglass capture --rig rig.yaml cam0=a.mp4 cam1=b.mp4 -o take/")),
+        h(
+          "pre",
+          {},
+          h("code", {}, "quadglass capture --rig rig.yaml cam0=a.mp4 cam1=b.mp4 -o take/"),
+        ),
         h("p", {}, h("a", { href: "/docs" }, "How to post frames")),
       ),
     );
     return;
   }
-  put(root, heading, h("ul", { class: "cards" }, captures.map((capture) => card(capture, signal))));
+  put(
+    root,
+    heading,
+    h(
+      "ul",
+      { class: "cards" },
+      captures.map((capture) => card(capture, signal)),
+    ),
+  );
 }
 
 function card(capture, signal) {

@@ -19,8 +19,22 @@ export function drawGrid(context, view, around, colours) {
       const away = Math.hypot(line, step + 0.5) / REACH_M;
       if (away >= 1) continue;
       const alpha = (1 - away) ** 1.4;
-      stroke(context, view, [cx + line, cy + step, 0], [cx + line, cy + step + 1, 0], alpha, colours);
-      stroke(context, view, [cx + step, cy + line, 0], [cx + step + 1, cy + line, 0], alpha, colours);
+      stroke(
+        context,
+        view,
+        [cx + line, cy + step, 0],
+        [cx + line, cy + step + 1, 0],
+        alpha,
+        colours,
+      );
+      stroke(
+        context,
+        view,
+        [cx + step, cy + line, 0],
+        [cx + step + 1, cy + line, 0],
+        alpha,
+        colours,
+      );
     }
   }
 }

@@ -9,7 +9,12 @@ const ZOOM_STEP = 1.12;
 const GLIDE_MS = 260;
 
 /** A standpoint: angles in radians, distance and target in metres, half angle of view fixed. */
-export function standpoint({ target = [0, 0, 0.9], distance = 5, azimuth = -0.9, elevation = 0.32 } = {}) {
+export function standpoint({
+  target = [0, 0, 0.9],
+  distance = 5,
+  azimuth = -0.9,
+  elevation = 0.32,
+} = {}) {
   return { target, distance, azimuth, elevation, through: null };
 }
 
@@ -89,7 +94,8 @@ export function controls(canvas, stand, home, changed) {
     const [dx, dy] = [now[0] - before[0], now[1] - before[1]];
     leave();
     if (pointers.size === 2) pinch(stand, pointers, event.pointerId, now, canvas);
-    else if (event.shiftKey || event.buttons === 2 || event.buttons === 4) pan(stand, dx, dy, canvas);
+    else if (event.shiftKey || event.buttons === 2 || event.buttons === 4)
+      pan(stand, dx, dy, canvas);
     else turn(stand, -dx * TURN_PER_PX, dy * TURN_PER_PX);
     pointers.set(event.pointerId, now);
     changed();
@@ -171,7 +177,10 @@ function zoom(stand, factor) {
 function pan(stand, dx, dy, canvas) {
   const view = viewFrom(stand, canvas.clientWidth, canvas.clientHeight);
   const perPx = stand.distance / view.focal;
-  stand.target = add(stand.target, add(scale(view.right, -dx * perPx), scale(unit(view.up), dy * perPx)));
+  stand.target = add(
+    stand.target,
+    add(scale(view.right, -dx * perPx), scale(unit(view.up), dy * perPx)),
+  );
 }
 
 function pinch(stand, pointers, moving, now, canvas) {

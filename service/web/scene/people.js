@@ -17,11 +17,16 @@ export function capsulesOf(positions, sources) {
   for (const bone of BONES) {
     const [first, second] = bone;
     if (HEAD.includes(second) || !positions[first] || !positions[second]) continue;
-    const trunk = sideOfBone(bone) === "middle" || (SHOULDERS.includes(first) && HIPS.includes(second));
+    const trunk =
+      sideOfBone(bone) === "middle" || (SHOULDERS.includes(first) && HIPS.includes(second));
     const kind = trunk ? "trunk" : first >= FIRST_LEG_JOINT ? "leg" : "arm";
     const filled = sources[first] !== "triangulated" || sources[second] !== "triangulated";
     capsules.push({
-      from: positions[first], to: positions[second], radius: RADIUS_M[kind], side: sideOfBone(bone), filled,
+      from: positions[first],
+      to: positions[second],
+      radius: RADIUS_M[kind],
+      side: sideOfBone(bone),
+      filled,
     });
   }
   const [neck, head] = [middle(positions, SHOULDERS), middle(positions, HEAD)];
@@ -58,7 +63,9 @@ export function personShapes(view, person, colours, { sigma, selected }) {
     const colour = tint(capsule.side, depth);
     shapes.push({ depth, draw: (context) => drawCapsule(context, view, a, b, capsule, colour) });
   }
-  const corners = TORSO.map((joint) => person.positions[joint] && onScreen(view, person.positions[joint]));
+  const corners = TORSO.map(
+    (joint) => person.positions[joint] && onScreen(view, person.positions[joint]),
+  );
   if (corners.every(Boolean)) {
     const depth = corners.reduce((sum, corner) => sum + corner[2], 0) / 4 + 0.03;
     shapes.push({ depth, draw: (context) => drawTrunk(context, corners, faded(base, 0.28)) });
@@ -68,7 +75,10 @@ export function personShapes(view, person, colours, { sigma, selected }) {
   if (onView) {
     const nose = person.positions[0] && onScreen(view, person.positions[0]);
     const colour = tint("middle", onView[2]);
-    shapes.push({ depth: onView[2], draw: (context) => drawHead(context, view, onView, nose, colour) });
+    shapes.push({
+      depth: onView[2],
+      draw: (context) => drawHead(context, view, onView, nose, colour),
+    });
   }
   if (sigma || selected !== null) shapes.push(...jointShapes(view, person, base, sigma, selected));
   return shapes;
@@ -85,7 +95,10 @@ function jointShapes(view, person, base, sigma, selected) {
       shapes.push({ depth: at[2] - 0.1, draw: (context) => ring(context, at, radius, base, true) });
     }
     if (joint === selected) {
-      shapes.push({ depth: at[2] - 0.2, draw: (context) => ring(context, at, 0.075 * k, base, false) });
+      shapes.push({
+        depth: at[2] - 0.2,
+        draw: (context) => ring(context, at, 0.075 * k, base, false),
+      });
     }
   });
   return shapes;
@@ -132,7 +145,12 @@ function drawTrunk(context, corners, colour) {
 function drawHead(context, view, at, nose, colour) {
   const radius = Math.max(2, (HEAD_RADIUS_M * view.focal) / at[2]);
   const shine = context.createRadialGradient(
-    at[0] - radius * 0.35, at[1] - radius * 0.4, radius * 0.1, at[0], at[1], radius,
+    at[0] - radius * 0.35,
+    at[1] - radius * 0.4,
+    radius * 0.1,
+    at[0],
+    at[1],
+    radius,
   );
   shine.addColorStop(0, "rgba(255,255,255,0.55)");
   shine.addColorStop(0.45, "rgba(255,255,255,0)");
@@ -155,8 +173,16 @@ function drawHead(context, view, at, nose, colour) {
 export function drawName(context, view, person, colours) {
   const joints = person.positions.filter(Boolean);
   if (joints.length === 0) return;
-  const top = quantile(joints.map((joint) => joint[2]), 1);
-  const [x, y] = [0, 1].map((axis) => quantile(joints.map((joint) => joint[axis]), 0.5));
+  const top = quantile(
+    joints.map((joint) => joint[2]),
+    1,
+  );
+  const [x, y] = [0, 1].map((axis) =>
+    quantile(
+      joints.map((joint) => joint[axis]),
+      0.5,
+    ),
+  );
   const at = onScreen(view, [x, y, top + 0.22]);
   if (!at) return;
   const text = person.id >= 0 ? `${person.id}` : "?";
@@ -192,7 +218,14 @@ export function drawTrails(context, view, history) {
         const a = before?.points[which] && onScreen(view, before.points[which]);
         const b = point && onScreen(view, point);
         if (!a || !b) return;
-        line(context, a, b, faded(idColour(id), (0.75 * age ** 1.5).toFixed(3)), which ? 1.2 : 2.2, 0);
+        line(
+          context,
+          a,
+          b,
+          faded(idColour(id), (0.75 * age ** 1.5).toFixed(3)),
+          which ? 1.2 : 2.2,
+          0,
+        );
       });
     }
   }

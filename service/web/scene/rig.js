@@ -11,15 +11,37 @@ export function cameraShapes(view, camera, depthM, colours, { picture, selected 
   if (!apex || !corners.every(Boolean)) return [];
   const colour = selected ? colours.accent : colours.muted;
   const depth = (apex[2] + corners.reduce((sum, corner) => sum + corner[2], 0) / 4) / 2;
-  return [{ depth, draw: (context) => drawCamera(context, apex, corners, camera.name, colour, picture) }];
+  return [
+    { depth, draw: (context) => drawCamera(context, apex, corners, camera.name, colour, picture) },
+  ];
 }
 
 function drawCamera(context, apex, corners, name, colour, picture) {
   if (picture) {
     context.globalAlpha = 0.9;
     const { width, height } = picture;
-    drawTriangle(context, picture, corners, [[0, 0], [width, 0], [0, height]], [0, 1, 3]);
-    drawTriangle(context, picture, corners, [[width, 0], [width, height], [0, height]], [1, 2, 3]);
+    drawTriangle(
+      context,
+      picture,
+      corners,
+      [
+        [0, 0],
+        [width, 0],
+        [0, height],
+      ],
+      [0, 1, 3],
+    );
+    drawTriangle(
+      context,
+      picture,
+      corners,
+      [
+        [width, 0],
+        [width, height],
+        [0, height],
+      ],
+      [1, 2, 3],
+    );
     context.globalAlpha = 1;
   }
   context.fillStyle = faded(colour, picture ? 0.04 : 0.14);

@@ -97,13 +97,26 @@ export class Scene {
     const eyes = this.cameras.map((camera) => camera.center);
     if (eyes.length === 0) return standpoint();
     const target = positions.length
-      ? [0, 1, 2].map((axis) => quantile(positions.map((point) => point[axis]), 0.5))
+      ? [0, 1, 2].map((axis) =>
+          quantile(
+            positions.map((point) => point[axis]),
+            0.5,
+          ),
+        )
       : [0, 1, 2].map((axis) => mean(eyes.map((eye) => eye[axis])));
-    const reach = quantile(eyes.map((eye) => length(sub(eye, target))), 1);
+    const reach = quantile(
+      eyes.map((eye) => length(sub(eye, target))),
+      1,
+    );
     // With people the scene is about them; without, every camera has to be in the picture.
     if (positions.length === 0) target[2] = Math.max(target[2] / 2, target[2] - reach / 2);
     const distance = positions.length ? Math.max(2.5, reach * 1.45) : 0.6 + reach * 2.6;
-    return standpoint({ target, distance: Math.min(40, distance), azimuth: widestGap(eyes, target), elevation: 0.34 });
+    return standpoint({
+      target,
+      distance: Math.min(40, distance),
+      azimuth: widestGap(eyes, target),
+      elevation: 0.34,
+    });
   }
 
   paint() {
@@ -117,7 +130,9 @@ export class Scene {
     drawAxes(context, view, this.world.show);
     drawShadows(context, view, this.people, colours);
     if (this.options.trails) drawTrails(context, view, this.history);
-    const shapes = this.people.flatMap((person) => personShapes(view, person, colours, this.options));
+    const shapes = this.people.flatMap((person) =>
+      personShapes(view, person, colours, this.options),
+    );
     if (this.options.cameras) shapes.push(...this.rigShapes(view, colours));
     shapes.sort((a, b) => b.depth - a.depth);
     for (const shape of shapes) shape.draw(context);
@@ -139,7 +154,12 @@ export class Scene {
 
 function paintGround(context, width, height, colours) {
   const glow = context.createRadialGradient(
-    width / 2, height * 0.55, 0, width / 2, height * 0.55, Math.max(width, height) * 0.75,
+    width / 2,
+    height * 0.55,
+    0,
+    width / 2,
+    height * 0.55,
+    Math.max(width, height) * 0.75,
   );
   glow.addColorStop(0, colours.ground);
   glow.addColorStop(1, colours.fog);
@@ -149,7 +169,9 @@ function paintGround(context, width, height, colours) {
 
 /** The direction from the target in which no camera stands in the reader's way. */
 function widestGap(eyes, target) {
-  const angles = eyes.map((eye) => Math.atan2(eye[1] - target[1], eye[0] - target[0])).sort((a, b) => a - b);
+  const angles = eyes
+    .map((eye) => Math.atan2(eye[1] - target[1], eye[0] - target[0]))
+    .sort((a, b) => a - b);
   if (angles.length === 0) return standpoint().azimuth;
   const gaps = angles.map((angle, index) => {
     const next = angles[index + 1] ?? angles[0] + 2 * Math.PI;

@@ -20,7 +20,8 @@ export function framesFrom(results) {
 /** A person with one entry a joint, in COCO-17's order; null where there is nothing. */
 export function personFrom(person) {
   const byName = new Map(person.joints.map((joint) => [joint.name, joint]));
-  const column = (pick) => JOINTS.map((name) => (byName.has(name) ? pick(byName.get(name)) : null) ?? null);
+  const column = (pick) =>
+    JOINTS.map((name) => (byName.has(name) ? pick(byName.get(name)) : null) ?? null);
   return {
     id: person.id,
     score: person.score,
@@ -57,20 +58,34 @@ export const shareOf = (person) => person.positions.filter(Boolean).length / JOI
 export function curves() {
   const all = {};
   for (const [name, [a, b, c]] of Object.entries(ANGLES)) {
-    const measure = ({ positions: p }) => (p[a] && p[b] && p[c] ? angleDeg(p[a], p[b], p[c]) : null);
+    const measure = ({ positions: p }) =>
+      p[a] && p[b] && p[c] ? angleDeg(p[a], p[b], p[c]) : null;
     all[`angle ${name}`] = {
-      group: "Angle", label: name, unit: "°", joint: b, of: (frames, id) => curveOf(frames, id, measure),
+      group: "Angle",
+      label: name,
+      unit: "°",
+      joint: b,
+      of: (frames, id) => curveOf(frames, id, measure),
     };
   }
   JOINTS.forEach((name, joint) => {
     const label = name.replace("_", " ");
     all[`height ${name}`] = {
-      group: "Height", label, unit: "m", joint,
-      of: (frames, id, show) => curveOf(frames, id, ({ positions }) =>
-        positions[joint] ? show(positions[joint])[2] : null),
+      group: "Height",
+      label,
+      unit: "m",
+      joint,
+      of: (frames, id, show) =>
+        curveOf(frames, id, ({ positions }) =>
+          positions[joint] ? show(positions[joint])[2] : null,
+        ),
     };
     all[`speed ${name}`] = {
-      group: "Speed", label, unit: "m/s", joint, of: (frames, id) => speeds(frames, id, joint),
+      group: "Speed",
+      label,
+      unit: "m/s",
+      joint,
+      of: (frames, id) => speeds(frames, id, joint),
     };
   });
   return all;

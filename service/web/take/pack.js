@@ -18,7 +18,8 @@ export function packViews(count, aspect, stageWidth, stageHeight) {
     const byWidth = (room - GAP_PX * (columns - 1)) / columns / aspect;
     const height = Math.floor(Math.min(byHeight, byWidth));
     const area = height * height * aspect * count;
-    if (!best || area > best.area) best = { columns, width: Math.floor(height * aspect), height, area };
+    if (!best || area > best.area)
+      best = { columns, width: Math.floor(height * aspect), height, area };
   }
   return best;
 }

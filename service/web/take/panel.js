@@ -24,7 +24,11 @@ export function showPeople(root, frame) {
     return put(root, h("p", { class: "muted" }, `Nobody in 3D in this frame. ${why}`));
   }
   const rows = frame.people.map((person) => [
-    h("span", { class: "id", style: { "--id": idColour(person.id) } }, person.id >= 0 ? person.id : "?"),
+    h(
+      "span",
+      { class: "id", style: { "--id": idColour(person.id) } },
+      person.id >= 0 ? person.id : "?",
+    ),
     fixed(person.score, 2),
     percent(shareOf(person)),
     fixed(reprojectionOf(person), 1, "px"),
@@ -41,7 +45,11 @@ export function showPeople(root, frame) {
 
 /** The joints of a person, filled in only while they are looked at: this is redone every frame. */
 function jointsOf(person, open) {
-  const details = h("details", { open, data: { id: person.id } }, h("summary", {}, `Joints of person ${person.id}`));
+  const details = h(
+    "details",
+    { open, data: { id: person.id } },
+    h("summary", {}, `Joints of person ${person.id}`),
+  );
   const fill = () => {
     if (details.open && details.children.length === 1) details.append(jointTable(person));
   };
@@ -56,13 +64,21 @@ function jointTable(person) {
     const source = person.sources[joint];
     return [
       words(name),
-      position ? position.map((value) => fixed(value, 2)).join("  ") : h("em", {}, REASONS[source] ?? words(source)),
+      position
+        ? position.map((value) => fixed(value, 2)).join("  ")
+        : h("em", {}, REASONS[source] ?? words(source)),
       fixed(person.sigmas[joint], 1),
       fixed(person.reprojections[joint], 1),
-      position && source !== "triangulated" ? h("em", {}, source) : String(person.viewCounts[joint] ?? ""),
+      position && source !== "triangulated"
+        ? h("em", {}, source)
+        : String(person.viewCounts[joint] ?? ""),
     ];
   });
-  return table(`Joints of person ${person.id}`, ["joint", "x y z, m", "σ, mm", "px", "views"], rows);
+  return table(
+    `Joints of person ${person.id}`,
+    ["joint", "x y z, m", "σ, mm", "px", "views"],
+    rows,
+  );
 }
 
 /** Puts the time of each step of a frame into a root, as bars. */

@@ -35,7 +35,9 @@ export class Pictures {
       return known;
     }
     // A view that was not posted has no picture; the page then shows the joints alone.
-    const loaded = readBlob(address).then(createImageBitmap).catch(() => null);
+    const loaded = readBlob(address)
+      .then(createImageBitmap)
+      .catch(() => null);
     this.cache.set(address, loaded);
     if (this.cache.size > KEPT) this.forgetOldest();
     return loaded;

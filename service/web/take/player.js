@@ -3,7 +3,15 @@
 /** A player over moments in seconds; `onIndex` hears every change of frame, `onState` of playing. */
 export class Player {
   constructor(seconds, onIndex, onState) {
-    Object.assign(this, { seconds, onIndex, onState, index: 0, playing: false, speed: 1, loop: true });
+    Object.assign(this, {
+      seconds,
+      onIndex,
+      onState,
+      index: 0,
+      playing: false,
+      speed: 1,
+      loop: true,
+    });
     this.tick = this.tick.bind(this);
   }
 

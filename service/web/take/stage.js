@@ -16,17 +16,40 @@ const POSITIONS_FOR_HOME = 400;
 /** Views and scene of a take. `element` to place; `show` draws a frame with its pictures. */
 export class Stage {
   constructor(cameras, frames, world) {
-    Object.assign(this, { cameras, frames, options: { skeletons: true, reprojected: false, dim: false } });
+    Object.assign(this, {
+      cameras,
+      frames,
+      options: { skeletons: true, reprojected: false, dim: false },
+    });
     this.views = cameras.map((camera) => new View(camera, () => this.enlarge(camera.name)));
-    this.viewsBox = h("div", { class: "views", role: "group", "aria-label": "Camera views" },
-      this.views.map((view) => view.element));
-    this.canvas = h("canvas", { class: "scene", tabindex: "0", role: "img", "aria-label": "3D scene, loading" });
+    this.viewsBox = h(
+      "div",
+      { class: "views", role: "group", "aria-label": "Camera views" },
+      this.views.map((view) => view.element),
+    );
+    this.canvas = h("canvas", {
+      class: "scene",
+      tabindex: "0",
+      role: "img",
+      "aria-label": "3D scene, loading",
+    });
     this.sceneBox = h("div", { class: "scene-box" }, this.canvas, this.lookButtons());
-    this.element = h("section", { class: "stage", "aria-label": "Views and 3D scene" }, this.viewsBox, this.sceneBox);
+    this.element = h(
+      "section",
+      { class: "stage", "aria-label": "Views and 3D scene" },
+      this.viewsBox,
+      this.sceneBox,
+    );
     this.scene = new Scene(this.canvas);
-    const placed = frames.flatMap((frame) => frame.people.flatMap((person) => person.positions.filter(Boolean)));
+    const placed = frames.flatMap((frame) =>
+      frame.people.flatMap((person) => person.positions.filter(Boolean)),
+    );
     const every = Math.ceil(placed.length / POSITIONS_FOR_HOME) || 1;
-    this.scene.setRig(world, cameras, placed.filter((_, index) => index % every === 0));
+    this.scene.setRig(
+      world,
+      cameras,
+      placed.filter((_, index) => index % every === 0),
+    );
     this.trails = trailsOf(frames);
     this.stop = onSize(this.element, (width) => this.layOut(width));
   }
@@ -85,7 +108,11 @@ export class Stage {
       "div",
       { class: "look", role: "group", "aria-label": "Look from" },
       names.map((name) =>
-        h("button", { type: "button", class: "chip", on: { click: () => this.scene.look(name) } }, name),
+        h(
+          "button",
+          { type: "button", class: "chip", on: { click: () => this.scene.look(name) } },
+          name,
+        ),
       ),
     );
   }
@@ -94,9 +121,12 @@ export class Stage {
     const now = this.frames[index].seconds;
     let from = index;
     while (
-      from > 0 && index - from < MOST_TRAIL_FRAMES &&
-      now - this.frames[from - 1].seconds <= TRAIL_S && this.frames[from - 1].seconds < now
-    ) from -= 1;
+      from > 0 &&
+      index - from < MOST_TRAIL_FRAMES &&
+      now - this.frames[from - 1].seconds <= TRAIL_S &&
+      this.frames[from - 1].seconds < now
+    )
+      from -= 1;
     return this.trails.slice(from, index + 1);
   }
 
@@ -150,7 +180,11 @@ export function stageSwitches(stage) {
       h(
         "label",
         { class: "switch" },
-        h("input", { type: "checkbox", checked, on: { change: (event) => change(event.target.checked) } }),
+        h("input", {
+          type: "checkbox",
+          checked,
+          on: { change: (event) => change(event.target.checked) },
+        }),
         label,
       ),
     ),

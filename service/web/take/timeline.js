@@ -44,7 +44,12 @@ export class Timeline {
    * curves: [{id, values}]}] one value a frame, null at gaps; lanes: [{id, shares}] share of joints placed.
    */
   set(frames, lanes, rows) {
-    Object.assign(this, { frames, lanes: lanes.slice(0, MOST_LANES), hidden: lanes.length - MOST_LANES, rows });
+    Object.assign(this, {
+      frames,
+      lanes: lanes.slice(0, MOST_LANES),
+      hidden: lanes.length - MOST_LANES,
+      rows,
+    });
     this.paint();
   }
 
@@ -117,7 +122,9 @@ export class Timeline {
       context.stroke();
     }
     context.fillStyle = colours.muted;
-    row.label.split("\n").forEach((line, index) => context.fillText(line, 0, top + 11 + 15 * index));
+    row.label
+      .split("\n")
+      .forEach((line, index) => context.fillText(line, 0, top + 11 + 15 * index));
     context.textAlign = "right";
     context.fillText(fixed(high, row.decimals), LABEL_PX - 6, top + 11);
     context.fillText(fixed(low, row.decimals), LABEL_PX - 6, top + ROW_PX);
@@ -156,7 +163,9 @@ export class Timeline {
     context.lineTo(x, this.height);
     context.stroke();
     const lanes = Math.max(1, this.lanes.length) * LANE_PX;
-    this.rows.forEach((row, which) => this.paintReading(context, row, lanes + GAP_PX + which * (ROW_PX + GAP_PX), x));
+    this.rows.forEach((row, which) =>
+      this.paintReading(context, row, lanes + GAP_PX + which * (ROW_PX + GAP_PX), x),
+    );
   }
 
   /** The values under the playhead: a dot on each curve and the numbers beside it. */

@@ -18,9 +18,18 @@ const SPEEDS = [0.1, 0.25, 0.5, 1, 2];
 export class Transport {
   constructor(frames, onIndex) {
     this.frames = frames;
-    this.playButton = h("button", { type: "button", class: "primary play", on: { click: () => this.player.toggle() } });
+    this.playButton = h("button", {
+      type: "button",
+      class: "primary play",
+      on: { click: () => this.player.toggle() },
+    });
     this.slider = h("input", {
-      type: "range", min: 0, max: frames.length - 1, step: 1, value: 0, "aria-label": "Frame",
+      type: "range",
+      min: 0,
+      max: frames.length - 1,
+      step: 1,
+      value: 0,
+      "aria-label": "Frame",
       on: { input: () => this.scrub(Number(this.slider.value)) },
     });
     this.time = h("output", { class: "time" });
@@ -68,7 +77,11 @@ export class Transport {
   }
 
   button(sign, label, act) {
-    return h("button", { type: "button", class: "quiet", "aria-label": label, title: label, on: { click: act } }, drawn(sign));
+    return h(
+      "button",
+      { type: "button", class: "quiet", "aria-label": label, title: label, on: { click: act } },
+      drawn(sign),
+    );
   }
 
   speedChoice() {

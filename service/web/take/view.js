@@ -17,7 +17,13 @@ export class View {
     this.note = h("span", { class: "view-note" });
     this.element = h(
       "button",
-      { class: "view", type: "button", title: "Enlarge", data: { camera: camera.name }, on: { click: onOpen } },
+      {
+        class: "view",
+        type: "button",
+        title: "Enlarge",
+        data: { camera: camera.name },
+        on: { click: onOpen },
+      },
       this.canvas,
       h("span", { class: "view-name" }, camera.name),
       this.note,
@@ -38,7 +44,10 @@ export class View {
     this.shown = { picture, frame, options };
     const count = frame.people.filter((person) => person.views[this.camera.name]).length;
     this.note.textContent = picture ? "" : "no picture";
-    this.element.setAttribute("aria-label", `View of ${this.camera.name}: ${count} people in 3D. Enlarge`);
+    this.element.setAttribute(
+      "aria-label",
+      `View of ${this.camera.name}: ${count} people in 3D. Enlarge`,
+    );
     this.paint();
   }
 
@@ -74,8 +83,16 @@ export class View {
       const seen = person.views[name];
       if (seen) drawSkeleton(context, seen.joints_px, place, idColour(person.id), {});
       if (options.reprojected) {
-        const pixels = person.positions.map((position) => position && project(this.camera, position));
-        drawBones(context, pixels.map((pixel) => pixel && place.at(pixel)), () => "#ffffff", 1, [3, 3]);
+        const pixels = person.positions.map(
+          (position) => position && project(this.camera, position),
+        );
+        drawBones(
+          context,
+          pixels.map((pixel) => pixel && place.at(pixel)),
+          () => "#ffffff",
+          1,
+          [3, 3],
+        );
       }
     }
   }
@@ -97,7 +114,8 @@ function widened([x, y, w, hgt], [width, height], frameSize) {
   const size = wanted.map((side, axis) => Math.min(side, frameSize[axis]));
   const middle = [x + w / 2, y + hgt / 2];
   const corner = middle.map((at, axis) =>
-    Math.min(frameSize[axis] - size[axis], Math.max(0, at - size[axis] / 2)));
+    Math.min(frameSize[axis] - size[axis], Math.max(0, at - size[axis] / 2)),
+  );
   return [...corner, ...size];
 }
 
@@ -109,7 +127,13 @@ export function drawPicture(context, picture, place, frameSize, dim = false) {
 }
 
 /** Draws one person: joints_px of [x, y, score] or null; joints under `least` are left out. */
-export function drawSkeleton(context, joints, place, colour, { dashed = false, thin = false, least = FAINT_SCORE, big = false }) {
+export function drawSkeleton(
+  context,
+  joints,
+  place,
+  colour,
+  { dashed = false, thin = false, least = FAINT_SCORE, big = false },
+) {
   const points = joints.map((joint) => (joint && joint[2] >= least ? place.at(joint) : null));
   const width = big ? 4 : thin ? 1.8 : dashed ? 1.5 : 2.6;
   const tint = (side) => (side === "right" ? mix(colour, "#000000", 0.22) : colour);
@@ -151,8 +175,16 @@ export function regionOfPeople(frames, camera) {
   );
   const sure = seen.filter((joint) => joint && joint[2] >= FAINT_SCORE);
   if (sure.length === 0) return null;
-  const [x0, x1, y0, y1] = [[0, 0.01], [0, 0.99], [1, 0.01], [1, 0.99]].map(([axis, q]) =>
-    quantile(sure.map((joint) => joint[axis]), q),
+  const [x0, x1, y0, y1] = [
+    [0, 0.01],
+    [0, 0.99],
+    [1, 0.01],
+    [1, 0.99],
+  ].map(([axis, q]) =>
+    quantile(
+      sure.map((joint) => joint[axis]),
+      q,
+    ),
   );
   const pad = PADDING * Math.max(x1 - x0, y1 - y0);
   const [width, height] = camera.frameSize;
