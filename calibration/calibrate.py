@@ -16,6 +16,7 @@ from .errors import BadFootage, BadInput, Cancelled, UnknownCamera
 from .extrinsics import connect
 from .footage import Footage
 from .intrinsics import calibrate_lenses
+from .plan import flat_plan
 from .projection import N_INTRINSICS
 from .quality import camera_figures, rig_quality
 from .refinement import free_parameters, refine, view_poses
@@ -155,8 +156,10 @@ def calibrate_views(
         rejected=rejected,
     )
     rig = settle_world(rig, refined, settings.world, settings.world_moment)
+    plan = flat_plan(refined, cameras)
+    report = rig_report(rig, refined, figures, lengths, edges, sightings, lenses, plan)
     watch.stage("check")(1, 1)
-    return Calibration(rig, rig_report(rig, refined, figures, lengths, edges, sightings, lenses))
+    return Calibration(rig, report)
 
 
 def calibrate_intrinsics_only(

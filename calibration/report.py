@@ -20,6 +20,8 @@ from .rig import Rejected, Rig
 from .views import Sightings
 
 FORMAT = "quadglass-calibration-report/1"
+# Enough for a picture of the misfits, without a megabyte of them.
+SAMPLE = 400
 POSE_NAMES = ("rot_x", "rot_y", "rot_z", "t_x", "t_y", "t_z")
 
 
@@ -31,8 +33,9 @@ def rig_report(
     edges: Sequence[Edge],
     sightings: Sightings,
     lenses: Mapping[str, Lens],
+    plan: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Everything known about how good a rig is."""
+    """Everything known about how good a rig is; `plan` as `plan.flat_plan` draws it."""
     assert rig.quality is not None, "a calibrated rig has its quality"
     assert rig.verdict is not None, "a calibrated rig has its verdict"
     assert rig.target is not None, "a calibrated rig has its target"
@@ -72,6 +75,7 @@ def rig_report(
             "baseline_m": float(np.linalg.norm(rig.stereo.t)),
             "epipolar_rms_px": rig.stereo.epipolar_rms_px,
         },
+        "plan": plan,
         "views": _views(refined),
         "rejected": [asdict(item) for item in rig.rejected],
         "covariance": {
@@ -137,8 +141,21 @@ def _camera(
         "max_px": figures.max_px,
         "tilt_range_deg": figures.tilt_range_deg,
         "coverage_counts": [list(row) for row in figures.coverage_counts],
+        "residual_sample": _sample(refined, index),
         "sigma": dict(zip(INTRINSIC_NAMES + POSE_NAMES, sigma.tolist(), strict=True)),
     }
+
+
+def _sample(refined: Refined, index: int) -> list[list[float]]:
+    """`x, y, dx, dy` in pixels of evenly chosen corners of one camera."""
+    problem = refined.problem
+    rows = problem.camera_of == index
+    used = problem.used[rows]
+    at = problem.pixels[rows][used]
+    off = residuals(problem, refined.fit.estimate)[rows][used]
+    step = max(1, len(at) // SAMPLE)
+    both = np.concatenate([at, off], axis=1)[::step]
+    return [[round(float(value), 3) for value in row] for row in both]
 
 
 def _views(refined: Refined) -> list[dict[str, Any]]:

@@ -202,7 +202,7 @@ def test_a_four_in_one_video_from_frames_to_rig(tmp_path: Path) -> None:
     )
     empty = np.random.default_rng(9).integers(60, 200, (45, 80)).astype(np.uint8)
     empty = cv2.resize(empty, (640, 360))
-    for moment in range(12):
+    for moment in range(8):
         pair = (cameras[moment % 4], cameras[(moment + 1) % 4])
         toward = np.mean([camera.center_world for camera in pair], axis=0)
         spot = rng.uniform(-0.35, 0.35, 3) + np.array([0, 0, 1.0])
