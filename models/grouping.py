@@ -35,8 +35,8 @@ class DecodeSettings:
     """How joints become people. Tuned on photos kept out of training, see docs/train.md."""
 
     peak_score: float = 0.1  # a weaker peak belongs to nobody, as published
-    seed_score: float = 0.1  # a weaker centre is no person
-    founder_score: float = 0.4  # a peak that fits nobody founds a person from here on
+    seed_score: float = 0.15  # a weaker centre is no person
+    founder_score: float = 0.6  # a peak that fits nobody founds a person from here on
     tag_spread: float = 1.0
     center_spread: float = 0.35  # over the person's size
     place_spread: float = 0.4  # over the person's size
