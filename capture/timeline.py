@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from .people import F64, Frame
+from .people import Frame
 
-__all__ = ["by_identity", "moments", "positions_by_identity", "rate_of"]
+__all__ = ["by_identity", "moments", "rate_of"]
 
 FALLBACK_HZ = 30.0  # for a take of one frame, which has no rate
 
@@ -39,19 +39,3 @@ def by_identity(frames: Sequence[Frame]) -> dict[int, list[tuple[int, int]]]:
             if person.id >= 0:
                 result.setdefault(person.id, []).append((number, place))
     return dict(sorted(result.items()))
-
-
-def positions_by_identity(frames: Sequence[Frame], rate_hz: float) -> dict[int, F64]:
-    """For each id (F, J, 3) metres on the even grid of time, NaN where missing."""
-    if not frames:
-        return {}
-    grid = moments(frames, rate_hz)
-    result = {}
-    for identity, appearances in by_identity(frames).items():
-        number, place = appearances[0]
-        joints = len(frames[number].people[place].positions)
-        series = np.full((grid[-1] + 1, joints, 3), np.nan)
-        for number, place in appearances:
-            series[grid[number]] = frames[number].people[place].positions
-        result[identity] = series
-    return result

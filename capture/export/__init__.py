@@ -11,9 +11,11 @@ from calibration.rig import Rig
 from ..errors import ExportError
 from ..people import Frame
 from ..timeline import rate_of
+from .c3d import c3d_bytes
 from .csv import csv_text
 from .json import json_text
 from .trc import trc_text, write_trc
+from .views import coco_zip, openpose_zip
 
 __all__ = ["FORMATS", "Format", "export_take", "write_trc"]
 
@@ -38,11 +40,26 @@ def _json(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
     return json_text(frames, rig, rate_hz).encode()
 
 
+def _c3d(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
+    return c3d_bytes(frames, rate_hz)
+
+
+def _openpose(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
+    return openpose_zip(frames)
+
+
+def _coco(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
+    return coco_zip(frames)
+
+
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         "trc": Format(_trc, "text/tab-separated-values", "trc"),
         "json": Format(_json, "application/json", "json"),
         "csv": Format(_csv, "text/csv", "csv"),
+        "c3d": Format(_c3d, "application/octet-stream", "c3d"),
+        "openpose": Format(_openpose, "application/zip", "openpose.zip"),
+        "coco": Format(_coco, "application/zip", "coco.zip"),
     }
 )
 

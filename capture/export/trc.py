@@ -12,16 +12,10 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from ..errors import ExportError
 from ..people import F64, Frame
-from ..result import SKELETONS
-from ..timeline import moments, positions_by_identity
+from .markers import markers_of
 
 __all__ = ["trc_text", "write_trc"]
-
-MAX_ROWS = 5_000_000  # a day at 60 Hz; more means broken timestamps
 
 
 def write_trc(frames: Sequence[Frame], target: Path | io.TextIOBase, rate_hz: float) -> None:
@@ -47,19 +41,9 @@ def trc_text(frames: Sequence[Frame], rate_hz: float, *, name: str = "take.trc")
     Raises:
         ExportError: there is nobody in the take, or its timestamps span years.
     """
-    if frames and moments(frames, rate_hz)[-1] > MAX_ROWS:
-        raise ExportError(
-            f"the take's timestamps span {moments(frames, rate_hz)[-1]} rows at {rate_hz} Hz; "
-            "are they nanoseconds of one clock?"
-        )
-    people = positions_by_identity(frames, rate_hz)
-    if not people:
-        raise ExportError("the take has no person in metres to write as TRC; was anybody seen?")
-    joints = SKELETONS[frames[0].skeleton].joints
-    alone = len(people) == 1
-    markers = [joint if alone else f"p{p}_{joint}" for p in people for joint in joints]
-    body = np.concatenate([series[:, :, [1, 2, 0]] for series in people.values()], axis=1)
-    lines = _header(name, rate_hz, len(body), markers)
+    markers = markers_of(frames, rate_hz)
+    body = markers.positions[:, :, [1, 2, 0]]  # y up
+    lines = _header(name, rate_hz, len(body), markers.names)
     lines += [_row(number, rate_hz, row) for number, row in enumerate(body)]
     return "\n".join(lines) + "\n"
 

@@ -1,0 +1,156 @@
+"""C3D, OpenPose and COCO files, read back by small readers of the test's own."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from calibration.camera import F64
+from capture.detections import read_detections
+from capture.export import export_take
+from capture.frame import people_in_frame
+from capture.people import Frame
+from capture.track import Tracker
+from models.skeleton import COCO17
+from tests.capture.test_export import walking
+from tests.capture.test_smooth import take
+from tests.scenes import Noise, detect, ring_rig, walkers
+
+
+def read_c3d(data: bytes) -> tuple[dict[str, Any], F64]:
+    """Parameters as "GROUP:NAME", and (F, M, 4) x, y, z, residual. Little-endian floats only."""
+    start, key, points, analog = struct.unpack_from("<BBhh", data)
+    assert (key, analog) == (0x50, 0)
+    first, last, _, scale, data_block = struct.unpack_from("<HHhfh", data, 6)
+    assert scale < 0  # floats
+    at = (start - 1) * 512
+    assert data[at + 3] == 84
+    at += 4
+    groups: dict[int, str] = {}
+    values: dict[str, Any] = {}
+    while data[at]:
+        length, identity = struct.unpack_from("<bb", data, at)
+        name = data[at + 2 : at + 2 + length].decode()
+        at += 2 + length
+        following = at + struct.unpack_from("<H", data, at)[0]
+        if identity < 0:
+            groups[-identity] = name
+        else:
+            values[f"{groups[identity]}:{name}"] = read_value(data, at + 2)
+        at = following
+    at = (data_block - 1) * 512
+    rows = values["POINT:FRAMES"]
+    assert last - first + 1 == rows
+    array = np.frombuffer(data, dtype="<f4", offset=at, count=rows * points * 4)
+    assert at + array.nbytes == len(data)
+    return values, array.reshape(rows, points, 4).astype(np.float64)
+
+
+def read_value(data: bytes, at: int) -> Any:
+    kind, dimensions = struct.unpack_from("<bB", data, at)
+    shape = tuple(data[at + 2 : at + 2 + dimensions])
+    at += 2 + dimensions
+    if kind == -1:
+        width, count = shape
+        return [data[at + k * width : at + (k + 1) * width].decode().strip() for k in range(count)]
+    size, code = {2: (2, "<H"), 4: (4, "<f")}[kind]
+    values = [struct.unpack_from(code, data, at + k * size)[0] for k in range(int(np.prod(shape)))]
+    return values if shape else values[0]
+
+
+def test_c3d_of_one_person() -> None:
+    frames = walking()
+    frames[4].people[0].positions[9] = np.nan
+    values, data = read_c3d(export_take(frames, ring_rig(4), "c3d"))
+    assert values["POINT:LABELS"] == list(COCO17.joints)
+    assert values["POINT:UNITS"] == ["mm"]
+    assert values["POINT:RATE"] == pytest.approx(60.0, abs=1e-3)
+    assert (values["POINT:X_SCREEN"], values["POINT:Y_SCREEN"]) == (["+Y"], ["+Z"])
+    assert values["TRIAL:ACTUAL_END_FIELD"] == [30, 0]
+    world_mm = 1000 * np.array([frame.people[0].positions for frame in frames])
+    there = np.isfinite(world_mm[..., 0])
+    assert data[..., :3][there] == pytest.approx(world_mm[there], abs=1e-3)  # float32
+    assert data[4, 9].tolist() == [0, 0, 0, -1]  # missing: the residual says so
+    assert (data[..., 3][there] == 10).all()  # the sigma of these people
+
+
+def test_c3d_of_many_people_and_a_dropped_frame() -> None:
+    frames = take(walkers(16, 0.2, 60, seed=3), 60.0, ids=tuple(range(16)))
+    del frames[5]
+    values, data = read_c3d(export_take(frames, ring_rig(4), "c3d"))
+    names = values["POINT:LABELS"] + values["POINT:LABELS2"]
+    assert len(values["POINT:LABELS"]) == 255  # what one parameter holds
+    assert names == [f"p{p}_{joint}" for p in range(16) for joint in COCO17.joints]
+    assert data.shape == (12, 272, 4)
+    assert (data[5, :, 3] == -1).all()
+
+
+@pytest.fixture(scope="module")
+def seen_take() -> list[Frame]:
+    """Two people and some that only one camera saw, with their sightings."""
+    rig, tracker, frames = ring_rig(4), Tracker(), []
+    for number, seen in enumerate(detect(rig, walkers(2, 0.3, 30), Noise(false_people=0.5))):
+        found = people_in_frame(rig, seen.sightings)
+        frames.append(
+            Frame(
+                rig=rig.name, calibration="", capture="c", sequence=number + 7,
+                timestamp_ns=number * 33_333_333, skeleton="coco17", model={},
+                people=tracker.update(found.people, number * 33_333_333),
+                single_view=found.single_view,
+            )
+        )  # fmt: skip
+    return frames
+
+
+def in_views(frame: Frame, camera: str) -> list[tuple[int, F64]]:
+    people = [(p.id, p.sightings[camera].joints_px) for p in frame.people if camera in p.sightings]
+    return people + [(-1, s.joints_px) for s in frame.single_view.get(camera, ())]
+
+
+def test_openpose_goes_in_again(seen_take: list[Frame], tmp_path: Path) -> None:
+    """What is written can be read by our own `reconstruct`, joint for joint."""
+    data = export_take(seen_take, ring_rig(4), "openpose")
+    zipfile.ZipFile(io.BytesIO(data)).extractall(tmp_path)
+    folders = {name: tmp_path / name for name in ring_rig(4).names}
+    for frame, (number, views) in zip(seen_take, read_detections(folders, "body25"), strict=True):
+        assert number == frame.sequence
+        for camera, people in views.items():
+            expected = [joints for _, joints in in_views(frame, camera)]
+            assert len(people) == len(expected)
+            for read, joints in zip(people, expected, strict=True):
+                assert read.joints_px == pytest.approx(joints, abs=1e-4, nan_ok=True)
+
+
+def test_openpose_says_who_is_who(seen_take: list[Frame]) -> None:
+    archive = zipfile.ZipFile(io.BytesIO(export_take(seen_take, ring_rig(4), "openpose")))
+    content = json.loads(archive.read("cam0/cam0_000000000007_keypoints.json"))
+    ids = [person["person_id"][0] for person in content["people"]]
+    assert ids == [identity for identity, _ in in_views(seen_take[0], "cam0")]
+    assert all(len(person["pose_keypoints_2d"]) == 75 for person in content["people"])
+
+
+def test_coco(seen_take: list[Frame]) -> None:
+    archive = zipfile.ZipFile(io.BytesIO(export_take(seen_take, ring_rig(4), "coco")))
+    assert sorted(archive.namelist()) == [f"cam{n}.json" for n in range(4)]
+    results = json.loads(archive.read("cam2.json"))
+    expected = [(f.sequence, *person) for f in seen_take for person in in_views(f, "cam2")]
+    assert len(results) == len(expected)
+    for result, (sequence, identity, joints) in zip(results, expected, strict=True):
+        assert (result["image_id"], result["category_id"]) == (sequence, 1)
+        assert result["person_id"] == identity
+        rows = np.array(result["keypoints"]).reshape(17, 3)
+        unseen = np.isnan(joints[:, 0])
+        assert (rows[unseen] == 0).all()
+        assert rows[~unseen, :2] == pytest.approx(joints[~unseen], abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["openpose", "coco", "c3d"])
+def test_the_same_take_gives_the_same_bytes(seen_take: list[Frame], name: str) -> None:
+    assert export_take(seen_take, ring_rig(4), name) == export_take(seen_take, ring_rig(4), name)
