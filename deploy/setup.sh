@@ -43,8 +43,8 @@ python="$(find_python)" || {
     die "there is no apt-get here: install Python 3.11 or newer with venv, then run this again"
   as_root apt-get update -q >&2 &&
     as_root env DEBIAN_FRONTEND=noninteractive \
-      apt-get install -y -q --no-install-recommends python3 python3-venv python3-pip >&2 ||
-    die "could not install it: as root, run 'apt-get install python3 python3-venv python3-pip'"
+      apt-get install -y -q --no-install-recommends python3 python3-venv >&2 ||
+    die "could not install it: as root, run 'apt-get install python3 python3-venv'"
   python="$(find_python)" ||
     die "this system's Python is older than 3.11: put PYTHON=/path/to/python3.11 before the command"
 }
