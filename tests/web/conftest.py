@@ -7,9 +7,6 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-
-pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install playwright")
-
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from service.config import QueueSettings, Settings

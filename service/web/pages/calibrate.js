@@ -4,7 +4,7 @@ import { path, read, upload } from "../api.js";
 import { boardDrawing, boardProblem } from "../board.js";
 import { h, put } from "../dom.js";
 import { problemCard, waiting } from "../parts.js";
-import { footageProblem, showFootage } from "./footage.js";
+import { footageProblem, layoutText, showFootage } from "./footage.js";
 
 /** The form of a new calibration of a rig. */
 export async function showCalibrate(root, [name], signal) {
@@ -17,6 +17,7 @@ export async function showCalibrate(root, [name], signal) {
     kind: rig.kind,
     quad: false,
     layout: "2x2",
+    boxes: "",
     cameras: new Map(),
   };
   const message = h("div", { "aria-live": "polite" });
@@ -138,7 +139,7 @@ async function submit(name, state, start, message, signal) {
   form.append("board", `${state.columns}x${state.rows}`);
   form.append("square_mm", String(state.square));
   form.append("kind", state.kind);
-  if (state.quad) form.append("layout", state.layout);
+  if (state.quad) form.append("layout", layoutText(state));
   for (const [camera, files] of state.cameras) {
     for (const { file } of files) form.append(camera, file, file.name);
   }

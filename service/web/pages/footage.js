@@ -1,22 +1,25 @@
 // The footage of a calibration: which files are which camera's.
 
-import { h, put } from "../dom.js";
+import { h, put, s } from "../dom.js";
 import { dropPlace } from "../drop.js";
 import { bytes, plural } from "../format.js";
 import { byCamera, safeName } from "../names.js";
 
 /** The form field of four-in-one footage, which is nobody's camera. */
 const QUAD = "footage";
+const BOXES = "boxes";
+const BOXES_TEXT = /^\d+,\d+,\d+,\d+(;\d+,\d+,\d+,\d+)+$/;
 const LAYOUTS = [
   ["2x2", "2 × 2"],
   ["4x1", "4 side by side"],
   ["1x4", "4 in a column"],
+  [BOXES, "boxes in pixels"],
 ];
 
 /**
  * Puts the choice of footage into a root.
  *
- * state: {quad, layout, cameras: Map of name to files}; it is changed, then `refresh` called.
+ * state: {quad, layout, boxes, cameras: Map of name to files}; it is changed, then `refresh` called.
  */
 export function showFootage(root, state, refresh) {
   const take = (files) => {
@@ -53,7 +56,7 @@ export function showFootage(root, state, refresh) {
       choice("one per camera", false),
       choice("four in one picture", true),
     ),
-    state.quad ? layoutChoice(state) : null,
+    state.quad ? layoutChoice(state, refresh) : null,
     dropPlace(
       state.quad
         ? {
@@ -86,26 +89,56 @@ export function showFootage(root, state, refresh) {
   );
 }
 
-function layoutChoice(state) {
+function layoutChoice(state, refresh) {
+  const set = (key) => (event) => {
+    state[key] = event.target.value;
+    refresh();
+  };
   return h(
     "div",
     { class: "form" },
     h("label", { for: "layout" }, "Where the four pictures are"),
     h(
       "select",
-      {
-        id: "layout",
-        on: {
-          change: (event) => {
-            state.layout = event.target.value;
-          },
-        },
-      },
+      { id: "layout", on: { change: set("layout") } },
       LAYOUTS.map(([value, label]) =>
         h("option", { value, selected: value === state.layout }, label),
       ),
     ),
+    state.layout === BOXES
+      ? [
+          h(
+            "label",
+            { for: "boxes" },
+            "x,y,width,height of each camera, one after the other with ;",
+          ),
+          h("input", {
+            id: "boxes",
+            value: state.boxes,
+            placeholder: "0,0,960,540;960,0,960,540;0,540,960,540;960,540,960,540",
+            on: { change: set("boxes") },
+          }),
+        ]
+      : layoutDrawing(state.layout),
   );
+}
+
+/** How the picture is cut: a rectangle for each camera, named as the cameras will be. */
+function layoutDrawing(layout) {
+  const [columns, rows] = layout.split("x").map(Number);
+  const [width, height] = [160 / columns, 90 / rows];
+  const cells = Array.from({ length: columns * rows }, (_, index) => {
+    const [x, y] = [(index % columns) * width, Math.floor(index / columns) * height];
+    return [
+      s("rect", { x: x + 1, y: y + 1, width: width - 2, height: height - 2, rx: 3 }),
+      s(
+        "text",
+        { x: x + width / 2, y: y + height / 2 + 4, "text-anchor": "middle" },
+        `cam${index}`,
+      ),
+    ];
+  });
+  return s("svg", { class: "layout", viewBox: "0 0 160 90", "aria-hidden": "true" }, cells);
 }
 
 function cameraLine(state, camera, files, refresh) {
@@ -147,10 +180,18 @@ function cameraLine(state, camera, files, refresh) {
 }
 
 /** What is still missing, in a sentence, or null. */
-export function footageProblem({ quad, cameras }) {
+export function footageProblem({ quad, layout, boxes, cameras }) {
+  if (quad && layout === BOXES && !BOXES_TEXT.test(boxes)) {
+    return "The boxes are still missing: four whole numbers for each camera.";
+  }
   if (quad) return cameras.size === 1 ? null : "The footage is still missing.";
   if (cameras.size >= 2) return null;
   return cameras.size === 1
     ? "One camera so far; a rig needs at least two."
     : "The footage is still missing.";
+}
+
+/** The layout as the service takes it. */
+export function layoutText({ layout, boxes }) {
+  return layout === BOXES ? boxes : layout;
 }
