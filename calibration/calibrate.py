@@ -19,11 +19,11 @@ from .intrinsics import calibrate_lenses
 from .plan import flat_plan
 from .projection import N_INTRINSICS
 from .quality import camera_figures, rig_quality
-from .refinement import free_parameters, refine, view_poses
+from .refinement import free_parameters, refine, view_poses, with_use
 from .report import lens_report, rig_report
 from .rig import Rejected, Rig, RigKind
 from .verdict import evidence_of, judge
-from .views import Sightings, find_boards
+from .views import Sightings, find_boards, without_copies
 
 __all__ = [
     "CalibrateSettings",
@@ -100,6 +100,7 @@ def calibrate(
         BoardNotFound: no picture, or no picture of one camera, shows the board.
         TooFewViews: a camera saw it too seldom.
         Unconnected: cameras that share no moment with the others.
+        Unsolvable: views that contradict each other so much that no rig fits them.
         Cancelled: the caller asked to stop.
     """
     watch = _Watch(progress, cancelled)
@@ -126,6 +127,7 @@ def calibrate_views(
     watch = _Watch(progress, cancelled)
     names = footage.cameras
     reference = settings.reference or names[0]
+    sightings, copies = without_copies(sightings)
     lenses = calibrate_lenses(
         sightings, names, board, known=settings.known_lenses, progress=watch.stage("lenses")
     )
@@ -136,12 +138,14 @@ def calibrate_views(
     cam_from_reference, edges = connect(shared, lenses, board, reference)
     free = free_parameters(lenses, reference, frozenset(settings.known_lenses))
     refined = refine(views, poses, lenses, cam_from_reference, board, free, watch.step("refine"))
+    edges = with_use(edges, refined)
     watch.stage("check")(0, 1)
     figures = camera_figures(refined, sightings.sizes_px)
     cameras = build_cameras(refined, figures, footage, sightings)
     quality, lengths = rig_quality(refined, cameras, board)
-    rejected = _once(refined.rejected)
-    verdict = judge(evidence_of(cameras, figures, quality, edges, rejected, sightings, footage))
+    copied = tuple(Rejected(view.camera, view.moment, "duplicate", 0.0) for view in copies)
+    rejected = _once(refined.rejected + copied)
+    evidence = evidence_of(cameras, figures, quality, edges, rejected, sightings, footage)
     rig = Rig(
         name=settings.name,
         kind=_kind(footage, settings),
@@ -152,7 +156,7 @@ def calibrate_views(
         target=board.target,
         stereo=build_stereo(cameras, refined) if len(cameras) == 2 else None,
         quality=quality,
-        verdict=verdict,
+        verdict=judge(evidence),
         rejected=rejected,
     )
     rig = settle_world(rig, refined, settings.world, settings.world_moment)

@@ -9,6 +9,7 @@
     ├── BoardNotFound        no usable view of the board where one is needed
     ├── TooFewViews          some views, but not enough to solve
     ├── Unconnected          cameras that share no moment with the others
+    ├── Unsolvable           views that contradict each other, or say too little
     ├── WrongFrameSize       a frame does not have the size the rig was calibrated for
     ├── UnknownCamera        a camera name that the rig does not have
     └── Cancelled            the caller asked to stop
@@ -75,6 +76,12 @@ class Unconnected(CalibrationError):
     """Cameras that share no moment with the others."""
 
     code = "unconnected"
+
+
+class Unsolvable(CalibrationError):
+    """Views that contradict each other, or say too little, so that no rig fits them."""
+
+    code = "unsolvable"
 
 
 class WrongFrameSize(CalibrationError):

@@ -11,7 +11,7 @@ import numpy as np
 
 from .board import Board
 from .camera import F64
-from .errors import BoardNotFound, TooFewViews
+from .errors import BoardNotFound, TooFewViews, Unsolvable
 from .rig import Rejected
 from .transforms import from_rvec
 from .views import Sightings, View, coverage_counts
@@ -99,6 +99,7 @@ def calibrate_lens(
 
     Raises:
         TooFewViews: fewer than three usable views.
+        Unsolvable: no lens fits them.
     """
     short = _is_short(views, size_px)
     kept = _most_telling(list(views), MAX_VIEWS)
@@ -110,7 +111,14 @@ def calibrate_lens(
                 "with the board tilted different ways, near and far, and near the corners",
                 camera=camera,
             )
-        rms, K, dist, errors = _solve(kept, size_px, board, short)
+        solved = _solve(kept, size_px, board, short)
+        if solved is None:
+            raise Unsolvable(
+                f"camera {camera!r}: no lens fits its {len(kept)} views; check the board's counts, "
+                "and add sharp views with the board tilted different ways",
+                camera=camera,
+            )
+        rms, K, dist, errors = solved
         limit = max(PRUNE_TIMES * float(np.median(errors)), PRUNE_PX)
         worst = int(np.argmax(errors))
         if errors[worst] <= limit:
@@ -141,7 +149,8 @@ def board_poses(view: View, K: F64, dist: F64, board: Board) -> list[F64]:
 
 def _solve(
     views: Sequence[View], size_px: tuple[int, int], board: Board, short: bool
-) -> tuple[float, F64, F64, F64]:
+) -> tuple[float, F64, F64, F64] | None:
+    """RMS, K, dist and RMS per view; None where OpenCV finds no lens."""
     points = board.points_board.astype(np.float32)
     objects = [np.ascontiguousarray(points[view.ids]) for view in views]
     images = [view.corners_px.astype(np.float32).reshape(-1, 1, 2) for view in views]
@@ -149,9 +158,14 @@ def _solve(
     if short:
         flags = cv2.CALIB_FIX_K3 | cv2.CALIB_ZERO_TANGENT_DIST
     K0, dist0 = np.eye(3), np.zeros(5)  # filled by OpenCV
-    out = cv2.calibrateCameraExtended(objects, images, size_px, K0, dist0, flags=flags)
+    try:
+        out = cv2.calibrateCameraExtended(objects, images, size_px, K0, dist0, flags=flags)
+    except cv2.error:
+        return None  # no homography: all corners of a view on one line or in one place
     rms, K, dist, per_view = out[0], out[1], out[2], out[7]
     errors = np.asarray(per_view, dtype=np.float64).reshape(-1)
+    if not np.isfinite(K).all() or min(K[0, 0], K[1, 1]) <= 0:
+        return None
     lens = np.asarray(K, dtype=np.float64), np.asarray(dist, dtype=np.float64).reshape(-1)[:5]
     return float(rms), *lens, errors
 

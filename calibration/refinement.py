@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 
 from .board import Board
 from .bundle import Fit, Precision, minimize, precision, robust_start
 from .camera import F64
-from .extrinsics import board_in_reference
+from .errors import Unsolvable
+from .extrinsics import Edge, board_in_reference
 from .intrinsics import Lens, board_poses
 from .normal_equations import N_CAMERA, Estimate, Problem, build_problem
 from .projection import N_INTRINSICS, SHORT_LENS_ZEROS, pack
@@ -21,6 +24,8 @@ from .views import View
 
 # Rejection changes the estimate, which may clear or convict others; two rounds settle it.
 ROUNDS = 2
+# A telescope: its focal length is this many widths of the picture.
+MAX_FOCAL_WIDTHS = 100.0
 
 Candidates = Mapping[Key, Sequence[F64]]
 
@@ -84,6 +89,9 @@ def refine(
         board: the board.
         free: (C, 15) parameters to solve for.
         check: called every iteration; may raise to stop.
+
+    Raises:
+        Unsolvable: the views contradict each other so much that no rig is left.
     """
     names = list(lenses)
     found = Outliers()
@@ -100,8 +108,10 @@ def refine(
         if not found.reasons:
             break
     final = build_problem(kept, names, board, free, found.apart, found.corners)
+    _check_tied(final, free, reasons)
     start = _start(final, candidates, lenses, cam_from_reference, board, estimate)
     fit = minimize(final, start, check=check)
+    _check_lenses(final, fit.estimate)
     return Refined(
         problem=final,
         fit=fit,
@@ -109,6 +119,54 @@ def refine(
         rejected=tuple(reasons),
         dropped_corners=sum(int(far.sum()) for far in found.corners.values()),
     )
+
+
+def tied_moments(problem: Problem) -> NDArray[np.intp]:
+    """(C, C) moments at which both cameras' views are in use."""
+    seen = np.zeros((len(problem.cameras), len(problem.boards)), dtype=np.intp)
+    seen[problem.camera_of[~problem.alone], problem.board_of[~problem.alone]] = 1
+    return np.asarray(seen @ seen.T, dtype=np.intp)
+
+
+def with_use(edges: Sequence[Edge], refined: Refined) -> tuple[Edge, ...]:
+    """The pairs with `agreeing` as in the final estimate: moments at which both views are used."""
+    tied = tied_moments(refined.problem)
+    order = {name: index for index, name in enumerate(refined.problem.cameras)}
+    return tuple(
+        replace(edge, agreeing=int(tied[order[edge.first], order[edge.second]])) for edge in edges
+    )
+
+
+def _check_tied(problem: Problem, free: NDArray[np.bool_], reasons: Sequence[Rejected]) -> None:
+    """Nothing, if what was not set aside still ties all cameras whose place is asked for."""
+    if not free[:, N_INTRINSICS:].any():
+        return
+    count, labels = connected_components(tied_moments(problem) > 0, directed=False)
+    if count == 1:
+        return
+    loose = [n for n, k in zip(problem.cameras, labels, strict=True) if k != labels[0]]
+    by_reason = Counter(item.reason for item in reasons)
+    told = ", ".join(f"{number} {reason}" for reason, number in sorted(by_reason.items()))
+    raise Unsolvable(
+        f"the views contradict each other: {len(reasons)} had to be set aside ({told}), and "
+        f"nothing is left that ties {', '.join(loose)} to {problem.cameras[0]}; check that the "
+        "pictures are of the same moments, not mirrored or turned, and not another camera's",
+        camera=loose[0],
+    )
+
+
+def _check_lenses(problem: Problem, estimate: Estimate) -> None:
+    finite = np.isfinite(estimate.intrinsics).all() and np.isfinite(estimate.cam_from_world).all()
+    focal = estimate.intrinsics[:, :2]
+    widest = problem.pixels.max()
+    if not finite or focal.min() <= 0 or focal.max() > MAX_FOCAL_WIDTHS * widest:
+        worst = problem.cameras[int(np.argmax(np.abs(np.log(np.abs(focal / widest))).max(axis=1)))]
+        raise Unsolvable(
+            f"no sensible lens fits the views of camera {worst!r} (focal length "
+            f"{focal[problem.cameras.index(worst)].max():.0f} px); add sharp views with the board "
+            "tilted by 20 to 45 degrees, near and far",
+            camera=worst,
+        )
 
 
 def _start(

@@ -31,6 +31,10 @@ MIN_PAIR_MOMENTS = 5
 FOCAL_USABLE, FOCAL_BAD = 0.01, 0.05  # sigma over focal length
 POINT_USABLE, POINT_BAD = 0.005, 0.025  # sigma of a point over its distance
 REJECTED_USABLE = 0.2
+# A camera that was moved: nearly all its views before or after some moment were set aside, and
+# nearly none on the other side.
+MOVED_SHARE = 0.8
+MIN_MOVED = 4
 # Split halves that disagree this much more than the fit: something moved, or the model is too poor.
 CROSS_RATIO = 1.5
 
@@ -45,6 +49,7 @@ class Evidence:
     edges: Sequence[Edge]
     rejected: Sequence[Rejected]
     views: int  # found, before rejection
+    moments: Mapping[str, Sequence[str]]  # shared moments per camera, in order
     frame_counts: Mapping[str, int]  # of videos; empty for images
     mirrored: Sequence[str]  # cameras that saw the back of the board
 
@@ -61,9 +66,12 @@ def evidence_of(
     """The evidence of a finished calibration."""
     counts = {clip.camera: clip.frame_count for clip in footage.clips if clip.frame_count}
     mirrored = sorted({view.camera for view in sightings.views if view.mirrored})
-    return Evidence(
-        cameras, figures, quality, edges, rejected, len(sightings.views), counts, mirrored
-    )
+    moments: dict[str, list[str]] = {camera.name: [] for camera in cameras}
+    for view in sightings.views:
+        if view.shared:
+            moments[view.camera].append(view.moment)
+    views = len(sightings.views)
+    return Evidence(cameras, figures, quality, edges, rejected, views, moments, counts, mirrored)
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -73,6 +81,7 @@ def judge(evidence: Evidence) -> Verdict:
         found += _judge_camera(camera, evidence.figures[camera.name])
     found += _judge_rig(evidence)
     found += _judge_rejected(evidence)
+    found += _judge_moved(evidence)
     order = {"bad": 0, "usable": 1, "note": 2}
     found.sort(key=lambda item: order[item[0]])
     worst = found[0][0] if found else "note"
@@ -216,6 +225,10 @@ _REASONS = {
         "have corners far off",
         "keep fingers off the board and the pictures sharp",
     ),
+    "duplicate": (
+        "are copies of other pictures of the same camera",
+        "give every picture once",
+    ),
     "residual": (
         "fit far worse than the camera's other views",
         "leave blurred or bent views out",
@@ -236,6 +249,30 @@ def _judge_rejected(evidence: Evidence) -> list[tuple[Severity, Finding]]:
         severity: Severity = "usable" if share > REJECTED_USABLE else "note"
         out.append((severity, Finding(f"rejected_{reason}", message, fix)))
     return out
+
+
+def _judge_moved(evidence: Evidence) -> list[tuple[Severity, Finding]]:
+    late = {(r.camera, r.frame) for r in evidence.rejected if r.reason == "desync"}
+    out: list[tuple[Severity, Finding]] = []
+    for camera, moments in evidence.moments.items():
+        gone = np.array([(camera, moment) in late for moment in sorted(moments)], dtype=float)
+        cuts = range(MIN_MOVED, len(gone) - MIN_MOVED + 1)
+        if not cuts:
+            continue
+        cut = max(cuts, key=lambda at: abs(gone[at:].mean() - gone[:at].mean()))
+        if abs(gone[cut:].mean() - gone[:cut].mean()) >= MOVED_SHARE:
+            out.append(("bad", _moved(camera, sorted(moments)[cut], int(gone.sum()))))
+    return out
+
+
+def _moved(camera: str, moment: str, count: int) -> Finding:
+    return Finding(
+        "camera_moved",
+        f"{camera}: {count} of its views contradict the others, nearly all of them on one side of "
+        f"moment {moment}: it was moved while filming, or lost its synchronization there",
+        "fix its mount and film again, or calibrate from the moments before or after alone",
+        camera,
+    )
 
 
 def _folds(camera: Camera) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +92,22 @@ def find_boards(
         )
     views.sort(key=lambda view: (not view.shared, view.moment, view.camera))
     return Sightings(tuple(views), sizes, looked)
+
+
+def without_copies(sightings: Sightings) -> tuple[Sightings, tuple[View, ...]]:
+    """The sightings without pictures given twice, and those left out.
+
+    Noise never gives the same corners twice, so equal corners are a copied picture; counted as many
+    views they would make the calibration look surer than it is.
+    """
+    seen: set[tuple[str, bytes]] = set()
+    kept: list[View] = []
+    copies: list[View] = []
+    for view in sightings.views:
+        mark = (view.camera, view.corners_px.tobytes() + view.ids.tobytes())
+        (copies if mark in seen else kept).append(view)
+        seen.add(mark)
+    return replace(sightings, views=tuple(kept)), tuple(copies)
 
 
 def coverage_counts(corners_px: F64, size_px: tuple[int, int]) -> F64:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -23,8 +25,10 @@ from calibration.errors import (
     BadInput,
     BoardNotFound,
     Cancelled,
+    TooFewViews,
     Unconnected,
     UnknownCamera,
+    Unsolvable,
 )
 from calibration.footage import Clip, Footage
 from calibration.formats import read_any
@@ -33,7 +37,7 @@ from calibration.rig_file import rig_from_yaml, rig_to_yaml
 from calibration.transforms import angle_rad, inverse
 from calibration.views import Sightings, View
 
-from .boards import World, board_moments, facing, make_world, render, ring, stereo_pair
+from .boards import World, board_moments, facing, make_world, render, ring, see, stereo_pair
 from .shared_data import shared, stereo_folders, tut_folders
 
 DEFAULTS = CalibrateSettings()
@@ -331,3 +335,91 @@ def test_a_known_lens_that_cannot_be_used_is_refused() -> None:
     settings = CalibrateSettings(known_lenses={"a": (np.eye(3), np.zeros(8))})
     with pytest.raises(BadInput, match="8 coefficients"):
         calibrate(footage, parse_board("9x6", 25), settings)
+
+
+def _all(world: World, change: Callable[[View], View], camera: str = "") -> World:
+    views = tuple(change(v) if camera in ("", v.camera) else v for v in world.views)
+    return replace(world, views=views)
+
+
+def test_a_camera_that_numbers_every_board_from_the_other_end_is_refused() -> None:
+    world = make_world(0, moments=20, close=0)
+    turned = _all(world, lambda v: replace(v, corners_px=v.corners_px[::-1].copy()), "cam1")
+    with pytest.raises(Unsolvable, match="ties cam1 to cam0") as caught:
+        _from_corners(turned)
+    assert (caught.value.code, caught.value.camera) == ("unsolvable", "cam1")
+
+
+def test_a_camera_whose_picture_is_mirrored_is_refused() -> None:
+    world = make_world(0, moments=20, close=0)
+
+    def mirrored(view: View) -> View:
+        grid = view.corners_px.reshape(6, 9, 2)
+        return replace(view, corners_px=grid[:, ::-1].reshape(-1, 2).copy())
+
+    with pytest.raises(Unsolvable, match="mirrored"):
+        _from_corners(_all(world, mirrored, "cam1"))
+
+
+@pytest.mark.parametrize("spread", [0.0, 1000.0])
+def test_corners_that_are_no_boards_are_refused(spread: float) -> None:
+    rng = np.random.default_rng(0)
+    world = make_world(0, moments=12, close=0)
+    garbage = _all(world, lambda v: replace(v, corners_px=5 + rng.uniform(0, spread, (54, 2))))
+    # All in one place they are copies of one view, and one view is too few.
+    with pytest.raises(Unsolvable if spread else TooFewViews):
+        _from_corners(garbage)
+
+
+def test_swapped_files_and_a_moved_camera_are_called_bad() -> None:
+    world = make_world(0, moments=20, close=0)
+    other = {"cam0": "cam2", "cam2": "cam0"}
+    views = tuple(
+        replace(v, camera=other.get(v.camera, v.camera)) if v.moment < "m010" else v
+        for v in world.views
+    )
+    verdict = _from_corners(replace(world, views=views)).rig.verdict
+    assert verdict is not None
+    assert verdict.grade == "bad"
+    assert verdict.findings[0].code == "camera_moved"
+
+    rng = np.random.default_rng(5)
+    cameras = ring(rng)
+    moved = cameras[1].cam_from_world.copy()
+    moved[:3, 3] += [0.05, 0.02, 0.0]
+    later = (cameras[0], replace(cameras[1], cam_from_world=moved), *cameras[2:])
+    first = board_moments(rng, cameras, world.board, 16, 0.2)
+    second = board_moments(rng, later, world.board, 16, 0.2)
+    views = (*first, *(replace(v, moment=f"n{v.moment}") for v in second))
+    verdict = _from_corners(World(cameras, world.board, views, {})).rig.verdict
+    assert verdict is not None
+    assert (verdict.grade, verdict.findings[0].code) == ("bad", "camera_moved")
+    assert verdict.findings[0].camera == "cam1"
+
+
+def test_pictures_given_twice_count_once() -> None:
+    world = make_world(0, moments=12, close=0)
+    again = tuple(replace(v, moment=f"{v.moment}-copy") for v in world.views)
+    once, twice = _from_corners(world), _from_corners(replace(world, views=world.views + again))
+    assert twice.report["solve"]["views"] == once.report["solve"]["views"]
+    assert {r.reason for r in twice.rig.rejected} == {"duplicate"}
+    # The same corners; OpenCV's threads may add them up in another order.
+    np.testing.assert_allclose(twice.rig.cameras[1].K, once.rig.cameras[1].K, rtol=1e-11)
+
+
+def test_boards_without_tilt_at_one_depth_are_called_bad() -> None:
+    rng = np.random.default_rng(1)
+    board = parse_board("9x6", 80)
+    cameras = stereo_pair(rng)
+    views = []
+    for moment in range(10):
+        spot = np.array([0.0, 0.05 * (moment - 5), 1.0])
+        pose = facing(rng, board, spot, spot - [3.0, 0, 0], 0.0)
+        for camera in cameras:
+            corners = see(rng, camera, board, pose, 0.2)
+            assert corners is not None
+            views.append(View(camera.name, f"m{moment}", corners, np.arange(54)))
+    verdict = _from_corners(World(cameras, board, tuple(views), {})).rig.verdict
+    assert verdict is not None
+    assert verdict.grade == "bad"
+    assert {"one_depth", "loose_focal"} <= {finding.code for finding in verdict.findings}

@@ -31,6 +31,7 @@ def _evidence() -> Evidence:
         edges=edges,
         rejected=(),
         views=160,
+        moments={name: [f"m{i:03d}" for i in range(20)] for name in names},
         frame_counts={},
         mirrored=(),
     )
@@ -91,7 +92,7 @@ def test_what_is_said_of_a_rig(changes: dict[str, object], code: str, grade: str
     assert (verdict.grade, [f.code for f in verdict.findings]) == (grade, [code])
 
 
-@pytest.mark.parametrize("reason", ["flipped", "desync", "corners", "residual"])
+@pytest.mark.parametrize("reason", ["flipped", "desync", "corners", "residual", "duplicate"])
 def test_rejected_views_are_told_by_reason(reason: str) -> None:
     few = tuple(Rejected("cam1", f"m{i}", reason, 9.0) for i in range(3))
     verdict = judge(replace(_evidence(), rejected=few))
@@ -106,3 +107,16 @@ def test_a_distortion_that_folds_inside_the_picture_is_said() -> None:
     folded = replace(evidence.cameras[1], dist=np.array([-0.9, 0, 0, 0, 0]))
     verdict = judge(replace(evidence, cameras=(evidence.cameras[0], folded)))
     assert [(f.code, f.camera) for f in verdict.findings] == [("distortion_folds", "cam1")]
+
+
+def test_a_camera_that_was_moved_is_named_with_the_moment() -> None:
+    evidence = _evidence()
+    late = tuple(Rejected("cam1", f"m{i:03d}", "desync", 50.0) for i in range(12, 20))
+    verdict = judge(replace(evidence, rejected=late))
+    assert (verdict.grade, verdict.findings[0].code) == ("bad", "camera_moved")
+    assert verdict.findings[0].camera == "cam1"
+    assert "moment m012" in verdict.findings[0].message
+    scattered = tuple(Rejected("cam1", f"m{i:03d}", "desync", 50.0) for i in range(0, 20, 3))
+    assert "camera_moved" not in [
+        f.code for f in judge(replace(evidence, rejected=scattered)).findings
+    ]
