@@ -13,6 +13,7 @@ from ..people import Frame
 from ..timeline import rate_of
 from .c3d import c3d_bytes
 from .csv import csv_text
+from .glb import glb_bytes
 from .json import json_text
 from .trc import trc_text, write_trc
 from .views import coco_zip, openpose_zip
@@ -44,6 +45,10 @@ def _c3d(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
     return c3d_bytes(frames, rate_hz)
 
 
+def _glb(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
+    return glb_bytes(frames, rate_hz)
+
+
 def _openpose(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
     return openpose_zip(frames)
 
@@ -58,6 +63,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "json": Format(_json, "application/json", "json"),
         "csv": Format(_csv, "text/csv", "csv"),
         "c3d": Format(_c3d, "application/octet-stream", "c3d"),
+        "glb": Format(_glb, "model/gltf-binary", "glb"),
         "openpose": Format(_openpose, "application/zip", "openpose.zip"),
         "coco": Format(_coco, "application/zip", "coco.zip"),
     }

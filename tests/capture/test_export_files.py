@@ -154,3 +154,75 @@ def test_coco(seen_take: list[Frame]) -> None:
 @pytest.mark.parametrize("name", ["openpose", "coco", "c3d"])
 def test_the_same_take_gives_the_same_bytes(seen_take: list[Frame], name: str) -> None:
     assert export_take(seen_take, ring_rig(4), name) == export_take(seen_take, ring_rig(4), name)
+
+
+def read_glb(data: bytes) -> tuple[dict[str, Any], dict[tuple[str, str], F64]]:
+    """The document, and every animated (node name, path) -> values per frame."""
+    magic, version, total = struct.unpack_from("<III", data)
+    assert (magic, version, total) == (0x46546C67, 2, len(data))
+    size, kind = struct.unpack_from("<II", data, 12)
+    assert kind == 0x4E4F534A
+    document = json.loads(data[20 : 20 + size])
+    binary = data[20 + size + 8 :]
+    assert len(binary) == document["buffers"][0]["byteLength"]
+
+    def values(number: int) -> F64:
+        accessor = document["accessors"][number]
+        view = document["bufferViews"][accessor["bufferView"]]
+        code = {5126: "<f4", 5123: "<u2"}[accessor["componentType"]]
+        part = binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
+        rows = np.frombuffer(part, dtype=code).reshape(accessor["count"], -1)
+        return rows.astype(np.float64)
+
+    animation = document["animations"][0]
+    moving = {}
+    for channel in animation["channels"]:
+        sampler = animation["samplers"][channel["sampler"]]
+        name = document["nodes"][channel["target"]["node"]]["name"]
+        moving[name, channel["target"]["path"]] = values(sampler["output"])
+        moving[name, "time"] = values(sampler["input"])[:, 0]
+    return document, moving
+
+
+def turned(quaternions: F64, vectors: F64) -> F64:
+    """(F, 3) vectors turned by (F, 4) quaternions x y z w."""
+    axis, w = quaternions[:, :3], quaternions[:, 3:]
+    twice = 2 * np.cross(axis, vectors)
+    return vectors + w * twice + np.cross(axis, twice)
+
+
+def test_glb_bones_reach_from_joint_to_joint() -> None:
+    frames = walking()
+    document, moving = read_glb(export_take(frames, ring_rig(4), "glb"))
+    assert document["asset"]["version"] == "2.0"
+    assert [document["nodes"][root]["name"] for root in document["scenes"][0]["nodes"]] == ["p3"]
+    world = np.array([frame.people[0].positions for frame in frames])[:, :, [1, 2, 0]]
+    assert moving["left_knee", "time"] == pytest.approx(np.arange(30) / 60, abs=1e-6)
+    for first, second in COCO17.edges:
+        name = f"{COCO17.joints[first]}-{COCO17.joints[second]}"
+        start, scale = moving[name, "translation"], moving[name, "scale"]
+        assert start == pytest.approx(world[:, first], abs=1e-5)
+        tip = turned(moving[name, "rotation"], scale * [0, 1, 0])
+        assert start + tip == pytest.approx(world[:, second], abs=1e-4), name
+        turns = moving[name, "rotation"]
+        assert ((turns[1:] * turns[:-1]).sum(axis=1) > 0).all()  # no flips between keyframes
+
+
+def test_glb_hides_what_is_missing() -> None:
+    frames = walking()
+    frames[4].people[0].positions[9] = np.nan
+    del frames[10]
+    _, moving = read_glb(export_take(frames, ring_rig(4), "glb"))
+    assert moving["left_wrist", "scale"][[3, 4, 5, 10], 0].tolist() == [1, 0, 1, 0]
+    assert moving["left_elbow-left_wrist", "scale"][[3, 4, 5, 10], 0].tolist() == [1, 0, 1, 0]
+    assert moving["nose", "scale"][[3, 4, 5, 10], 0].tolist() == [1, 1, 1, 0]
+    assert all(np.isfinite(values).all() for values in moving.values())
+
+
+def test_glb_of_a_bone_that_hangs_straight_down() -> None:
+    body = np.zeros((2, 1, 17, 3))
+    body[..., 2] = np.linspace(1.7, 0.1, 17)  # every bone along -z, which is -y in glTF
+    _, moving = read_glb(export_take(take(body, 60.0), ring_rig(4), "glb"))
+    name = "left_hip-left_knee"
+    tip = turned(moving[name, "rotation"], moving[name, "scale"] * [0, 1, 0])
+    assert tip[0] == pytest.approx([0, body[0, 0, 13, 2] - body[0, 0, 11, 2], 0], abs=1e-5)
