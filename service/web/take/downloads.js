@@ -1,6 +1,6 @@
 // The files of a take, and the keys of its page.
 
-import { hasKey, path, save } from "../api.js";
+import { path, save } from "../api.js";
 import { h } from "../dom.js";
 import { notice } from "../parts.js";
 
@@ -8,9 +8,11 @@ const FORMAT_NOTES = {
   trc: "for OpenSim and other motion software, y up",
   csv: "a table for spreadsheets and scripts",
   json: "everything, as the service answers",
-  c3d: "for gait laboratories",
+  c3d: "for gait laboratories and motion software",
   bvh: "for animation, y up",
-  glb: "for 3D programs, y up",
+  glb: "an animated skeleton for 3D programs, y up",
+  openpose: "2D joints a view and frame, as OpenPose writes them",
+  coco: "2D joints of every view, as COCO keypoints",
 };
 
 /** A card with a link for each format that the service writes. */
@@ -18,7 +20,7 @@ export function downloads(name, formats, estimated) {
   const link = (format) => {
     const address = path.download(name, format);
     const get = async (event) => {
-      if (!hasKey()) return;
+      // Fetched, not followed: so a key goes along, and a refusal is told here.
       event.preventDefault();
       try {
         await save(address, `${name}.${format}`);
