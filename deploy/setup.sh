@@ -16,6 +16,20 @@ constraints="$root/deploy/constraints.txt"
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
+# What was asked for before is kept; of the exclusive cpu and gpu, the one named last wins.
+stamp="$venv/.quadglass-setup"
+before="$(sed -n 2p "$stamp" 2>/dev/null || true)"
+runtime=cpu train="" dev=""
+for extra in ${before//,/ } $(tr ',' ' ' <<<"${1:-}"); do
+  case "$extra" in
+    cpu | gpu) runtime="$extra" ;;
+    train) train=",train" ;;
+    dev) dev=",dev" ;;
+    *) die "unknown extra '$extra': choose from cpu, gpu, train, dev, joined by commas" ;;
+  esac
+done
+extras="$runtime$train$dev"
+
 # as_root COMMAND...: runs it as root, or fails if that is not allowed without a password.
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"
@@ -58,20 +72,6 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
   say "making $venv with $("$python" --version)"
   "$python" -m venv --clear "$venv"
 fi
-
-# What was asked for before is kept; of the exclusive cpu and gpu, the one named last wins.
-stamp="$venv/.quadglass-setup"
-before="$(sed -n 2p "$stamp" 2>/dev/null || true)"
-runtime=cpu train="" dev=""
-for extra in ${before//,/ } $(tr ',' ' ' <<<"${1:-}"); do
-  case "$extra" in
-    cpu | gpu) runtime="$extra" ;;
-    train) train=",train" ;;
-    dev) dev=",dev" ;;
-    *) die "unknown extra '$extra': choose from cpu, gpu, train, dev, joined by commas" ;;
-  esac
-done
-extras="$runtime$train$dev"
 
 inputs="$(cat "$root/pyproject.toml" "$constraints" "${BASH_SOURCE[0]}" | sha256sum | cut -d' ' -f1)"
 mark="$(printf '%s %s\n%s' "$inputs" "$root" "$extras")"

@@ -14,13 +14,14 @@ from typing import Literal
 
 import httpx
 import numpy as np
+import redis
 
 from models.errors import ModelError
 
 from .config import Settings, load_settings
 from .errors import BadSettings
 
-__all__ = ["READY_TIMEOUT_S", "Finding", "examine", "service_problem"]
+__all__ = ["READY_TIMEOUT_S", "Finding", "examine", "look_at_redis", "service_problem"]
 
 READY_TIMEOUT_S = 4.0  # below the container's own limit of 5 s, so the reason gets out
 GIB = 1024**3
@@ -39,17 +40,18 @@ class Finding:
     says: str
 
 
-def examine(redis_url: str | None = None) -> list[Finding]:
+def examine() -> list[Finding]:
     """Everything that matters here, in the order in which it would stop the service."""
     try:
         settings = load_settings()
     except BadSettings as error:
         return [Finding("settings", "bad", str(error))]
-    if redis_url is None and settings.queue.kind == "redis":
-        redis_url = settings.queue.url
     found = [_machine(), _memory(), _disk(settings.data_dir), _gpu()]
-    found += [_redis(redis_url), *_network(settings)]
-    return found
+    if settings.queue.kind == "redis":
+        found.append(look_at_redis(settings.queue.url))
+    else:
+        found.append(Finding("redis", "good", "not used: the queue is in the service's memory"))
+    return [*found, *_network(settings)]
 
 
 def service_problem(address: str, timeout_s: float) -> str | None:
@@ -99,11 +101,8 @@ def _gpu() -> Finding:
     return Finding("gpu", "good", ", ".join(models))
 
 
-def _redis(url: str | None) -> Finding:
-    import redis  # the only place here that speaks to it
-
-    if url is None:
-        return Finding("redis", "good", "not used: the queue is in the service's memory")
+def look_at_redis(url: str) -> Finding:
+    """Whether a Redis answers."""
     try:
         with redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3) as client:
             info = client.info("server")
