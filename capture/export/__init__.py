@@ -11,6 +11,7 @@ from calibration.rig import Rig
 from ..errors import ExportError
 from ..people import Frame
 from ..timeline import rate_of
+from .bvh import bvh_zip
 from .c3d import c3d_bytes
 from .csv import csv_text
 from .glb import glb_bytes
@@ -49,6 +50,10 @@ def _glb(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
     return glb_bytes(frames, rate_hz)
 
 
+def _bvh(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
+    return bvh_zip(frames, rate_hz)
+
+
 def _openpose(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
     return openpose_zip(frames)
 
@@ -64,6 +69,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "csv": Format(_csv, "text/csv", "csv"),
         "c3d": Format(_c3d, "application/octet-stream", "c3d"),
         "glb": Format(_glb, "model/gltf-binary", "glb"),
+        "bvh": Format(_bvh, "application/zip", "bvh.zip"),
         "openpose": Format(_openpose, "application/zip", "openpose.zip"),
         "coco": Format(_coco, "application/zip", "coco.zip"),
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from models.skeleton import BODY_25, from_coco17
 
 from ..people import F64, NO_ID, Frame
 
-__all__ = ["coco_zip", "openpose_zip"]
+__all__ = ["coco_zip", "openpose_zip", "zipped"]
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip's first date: the same take gives the same bytes
 PERSON = 1  # COCO's category
@@ -43,7 +43,7 @@ def openpose_zip(frames: Sequence[Frame]) -> bytes:
             ]
             path = f"{camera}/{camera}_{frame.sequence:012}_keypoints.json"
             files[path] = {"version": 1.3, "people": people}
-    return _zipped(files)
+    return zipped({name: _compact(content) for name, content in files.items()})
 
 
 def coco_zip(frames: Sequence[Frame]) -> bytes:
@@ -60,7 +60,7 @@ def coco_zip(frames: Sequence[Frame]) -> bytes:
                     "person_id": identity,
                 }
             )
-    return _zipped(files)
+    return zipped({name: _compact(content) for name, content in files.items()})
 
 
 def _cameras(frames: Sequence[Frame]) -> list[str]:
@@ -88,11 +88,16 @@ def _flat(rows: F64) -> list[float]:
     return [float(value) for value in values.ravel()]
 
 
-def _zipped(files: dict[str, Any]) -> bytes:
+def _compact(content: Any) -> str:
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)
+
+
+def zipped(files: Mapping[str, str]) -> bytes:
+    """A zip of these texts by name; the same texts give the same bytes."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
+        for name, text in files.items():
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, json.dumps(content, separators=(",", ":"), allow_nan=False))
+            archive.writestr(entry, text)
     return out.getvalue()

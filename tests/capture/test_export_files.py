@@ -14,6 +14,7 @@ import pytest
 
 from calibration.camera import F64
 from capture.detections import read_detections
+from capture.errors import ExportError
 from capture.export import export_take
 from capture.frame import people_in_frame
 from capture.people import Frame
@@ -226,3 +227,108 @@ def test_glb_of_a_bone_that_hangs_straight_down() -> None:
     name = "left_hip-left_knee"
     tip = turned(moving[name, "rotation"], moving[name, "scale"] * [0, 1, 0])
     assert tip[0] == pytest.approx([0, body[0, 0, 13, 2] - body[0, 0, 11, 2], 0], abs=1e-5)
+
+
+def read_bvh(text: str) -> tuple[dict[str, F64], float]:
+    """Where every joint and end site is, (F, 3) in the file's units, and the time of a frame."""
+    lines = iter(text.splitlines())
+    assert next(lines) == "HIERARCHY"
+    joints: list[dict[str, Any]] = []
+    stack: list[int] = []
+    for line in lines:
+        words = line.split()
+        if words[0] in ("ROOT", "JOINT", "End"):
+            name = words[1] if words[0] != "End" else joints[stack[-1]]["name"] + "End"
+            joints.append({"name": name, "parent": stack[-1] if stack else None, "channels": []})
+        elif words[0] == "{":
+            stack.append(len(joints) - 1)
+        elif words[0] == "}":
+            stack.pop()
+        elif words[0] == "OFFSET":
+            joints[-1]["offset"] = np.array([float(word) for word in words[1:]])
+        elif words[0] == "CHANNELS":
+            assert len(words) == 2 + int(words[1])
+            joints[-1]["channels"] = words[2:]
+        else:
+            break
+    assert line == "MOTION"
+    count = int(next(lines).split()[1])
+    step = float(next(lines).split()[2])
+    rows = np.array([[float(word) for word in row.split()] for row in lines])
+    assert rows.shape == (count, sum(len(joint["channels"]) for joint in joints))
+    return _walked(joints, rows), step
+
+
+def _walked(joints: list[dict[str, Any]], rows: F64) -> dict[str, F64]:
+    places: list[F64] = []
+    frames_of: list[F64] = []
+    column = 0
+    result = {}
+    for joint in joints:
+        place = np.tile(joint["offset"], (len(rows), 1))
+        turn = np.tile(np.eye(3), (len(rows), 1, 1))
+        for channel in joint["channels"]:
+            axis = "XYZ".index(channel[0])
+            if channel.endswith("position"):
+                place[:, axis] += rows[:, column]
+            else:
+                turn = turn @ _about(axis, np.radians(rows[:, column]))
+            column += 1
+        if joint["parent"] is not None:
+            above = frames_of[joint["parent"]]
+            place = places[joint["parent"]] + np.einsum("fij,fj->fi", above, place)
+            turn = above @ turn
+        places.append(place)
+        frames_of.append(turn)
+        result[joint["name"]] = place
+    return result
+
+
+def _about(axis: int, angle: F64) -> F64:
+    turn = np.tile(np.eye(3), (len(angle), 1, 1))
+    a, b = (axis + 1) % 3, (axis + 2) % 3
+    turn[:, a, a] = turn[:, b, b] = np.cos(angle)
+    turn[:, b, a], turn[:, a, b] = np.sin(angle), -np.sin(angle)
+    return turn
+
+
+def bvh_of(frames: list[Frame]) -> dict[str, tuple[dict[str, F64], float]]:
+    archive = zipfile.ZipFile(io.BytesIO(export_take(frames, ring_rig(4), "bvh")))
+    return {name: read_bvh(archive.read(name).decode()) for name in archive.namelist()}
+
+
+def test_bvh_moves_like_the_person() -> None:
+    frames = walking(2)
+    files = bvh_of(frames)
+    assert sorted(files) == ["p3.bvh", "p4.bvh"]
+    places, step = files["p4.bvh"]
+    assert step == pytest.approx(1 / 60, abs=1e-8)
+    world = np.array([frame.people[1].positions for frame in frames])[:, :, [1, 2, 0]]
+    for name, joint in {
+        "LeftArm": "left_shoulder", "RightForeArm": "right_elbow", "LeftForeArmEnd": "left_wrist",
+        "RightUpLeg": "right_hip", "LeftLeg": "left_knee", "RightLegEnd": "right_ankle",
+    }.items():  # fmt: skip
+        off = places[name] / 100 - world[:, COCO17.joints.index(joint)]
+        # The walker's bones are constant, so only rounding to 1e-4 degrees and cm is left.
+        assert np.abs(off).max() < 1e-4, name
+
+
+def test_bvh_bridges_gaps_and_does_without_what_was_never_seen() -> None:
+    frames = walking()
+    for frame in frames:
+        frame.people[0].positions[15] = np.nan  # the left ankle
+    frames[10].people[0].positions[10] = np.nan
+    del frames[20]
+    places, _ = bvh_of(frames)["p3.bvh"]
+    assert len(places["Hips"]) == 30
+    assert all(np.isfinite(place).all() for place in places.values())
+    length = np.linalg.norm(places["LeftLegEnd"] - places["LeftLeg"], axis=1)
+    assert length == pytest.approx(42.0, abs=1e-2)
+
+
+def test_bvh_without_a_trunk() -> None:
+    frames = walking()
+    for frame in frames:
+        frame.people[0].positions[11] = np.nan
+    with pytest.raises(ExportError, match="hips"):
+        export_take(frames, ring_rig(4), "bvh")
