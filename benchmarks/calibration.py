@@ -185,6 +185,7 @@ def run(seeds: int) -> list[dict[str, Any]]:
         "9 views spoiled": {"spoil": 3},
         "27 views spoiled (13.5 %)": {"spoil": 9},
         "30 mm squares": {"square_mm": 30.0},
+        "stereo, 0.5 m baseline": {"stereo": True},
     }
     rows = []
     for scene, options in scenes.items():

@@ -88,7 +88,6 @@ def board_in_reference(
     board: Board,
 ) -> F64:
     """`reference_from_board` of one moment: the candidate that its views agree with most."""
-    outline = _outline(board)
     options = [
         inverse(cam_from_reference[name]) @ pose for name, poses in candidates for pose in poses
     ]
@@ -97,8 +96,7 @@ def board_in_reference(
     stack = np.stack(options)  # (K, 4, 4)
     score = np.zeros(len(options))
     for name, poses in candidates:
-        off, limit = _miss(cam_from_reference[name] @ stack, poses, lenses[name], outline)
-        score += 1.0 / (1.0 + (off / limit) ** 2)
+        score += pose_agreement(cam_from_reference[name] @ stack, poses, lenses[name], board)
     return options[int(np.argmax(score))]
 
 
@@ -108,7 +106,6 @@ def _edge(
     moments = [m for (name, m) in poses if name == first and (second, m) in poses]
     if not moments:
         return None
-    outline = _outline(board)
     options = [
         in_second @ inverse(in_first)
         for moment in moments
@@ -121,8 +118,8 @@ def _edge(
         best = np.zeros(len(options))
         for in_first in poses[first, moment]:
             predicted = stack @ in_first
-            off, limit = _miss(predicted, poses[second, moment], lenses[second], outline)
-            best = np.maximum(best, 1.0 / (1.0 + (off / limit) ** 2))
+            agree = pose_agreement(predicted, poses[second, moment], lenses[second], board)
+            best = np.maximum(best, agree)
         agreement[:, column] = best
     strength = agreement.sum(axis=1)
     winner = int(np.argmax(strength))
@@ -130,19 +127,18 @@ def _edge(
     return Edge(first, second, len(moments), agreeing, options[winner], float(strength[winner]))
 
 
-def _miss(
-    cam_from_board: F64, observed: Sequence[F64], lens: Lens, outline: F64
-) -> tuple[F64, float]:
-    """(K,) pixels from predicted outlines to the nearest observed pose, and what counts as close.
+def pose_agreement(cam_from_board: F64, observed: Sequence[F64], lens: Lens, board: Board) -> F64:
+    """(K,) how well predicted poses (K, 4, 4) agree with the nearest observed one, 1 to 0.
 
-    Undistorted pinhole pixels: this compares poses, the lens cancels.
+    Compared where the board's outline lands in undistorted pixels: the lens cancels.
     """
+    outline = _outline(board)
     focal = (lens.K[0, 0] + lens.K[1, 1]) / 2.0
     predicted = _flat(cam_from_board @ outline, focal)  # (K, 4, 2)
     seen = _flat(np.stack(observed) @ outline, focal)  # (P, 4, 2)
     off = np.linalg.norm(predicted[:, None] - seen[None], axis=-1).max(axis=-1).min(axis=1)
     size = float(np.linalg.norm(np.ptp(seen[0], axis=0)))
-    return off, AGREE_SHARE * size + AGREE_PX
+    return np.asarray(1.0 / (1.0 + (off / (AGREE_SHARE * size + AGREE_PX)) ** 2))
 
 
 def _flat(points_cam: F64, focal: float) -> F64:

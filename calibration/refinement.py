@@ -100,7 +100,7 @@ def refine(
     estimate: Estimate | None = None
     for _ in range(ROUNDS):
         problem = build_problem(kept, names, board, free, found.apart)
-        start = _start(problem, candidates, lenses, cam_from_reference, board, estimate)
+        start = starting_estimate(problem, candidates, lenses, cam_from_reference, board, estimate)
         estimate = robust_start(problem, start, check)
         found = find_outliers(problem, estimate, board, found.apart)
         reasons += found.reasons
@@ -109,7 +109,7 @@ def refine(
             break
     final = build_problem(kept, names, board, free, found.apart, found.corners)
     _check_tied(final, free, reasons)
-    start = _start(final, candidates, lenses, cam_from_reference, board, estimate)
+    start = starting_estimate(final, candidates, lenses, cam_from_reference, board, estimate)
     fit = minimize(final, start, check=check)
     _check_lenses(final, fit.estimate)
     return Refined(
@@ -169,14 +169,15 @@ def _check_lenses(problem: Problem, estimate: Estimate) -> None:
         )
 
 
-def _start(
+def starting_estimate(
     problem: Problem,
     candidates: Candidates,
     lenses: Mapping[str, Lens],
     cam_from_reference: Mapping[str, F64],
     board: Board,
-    earlier: Estimate | None,
+    earlier: Estimate | None = None,
 ) -> Estimate:
+    """Where to start: given cameras, or an earlier estimate's, and the boards they agree on."""
     if earlier is not None:
         cams = dict(zip(problem.cameras, earlier.cam_from_world, strict=True))
         intrinsics = earlier.intrinsics
