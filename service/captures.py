@@ -146,17 +146,19 @@ class Captures:
         self._store = store
         self._live: dict[str, LiveCapture] = {}
 
-    def create(self, record: TakeRecord) -> LiveCapture:
+    async def create(self, record: TakeRecord) -> LiveCapture:
         """A new capture."""
         self._takes.create(record)
-        return self.get(record.name)
+        return await self.get(record.name)
 
-    def get(self, name: str) -> LiveCapture:
+    async def get(self, name: str) -> LiveCapture:
         """One capture, read from the disk at first use."""
         if name not in self._live:
-            self._live[name] = LiveCapture(self._takes.take(name), self._tracking, self._store)
+            take = await run_in_threadpool(self._takes.take, name)
+            # Two requests may have read it; only one may take frames.
+            self._live.setdefault(name, LiveCapture(take, self._tracking, self._store))
         return self._live[name]
 
-    def all(self) -> list[LiveCapture]:
+    async def all(self) -> list[LiveCapture]:
         """Every capture, oldest first."""
-        return [self.get(name) for name in self._takes.names()]
+        return [await self.get(name) for name in self._takes.names()]

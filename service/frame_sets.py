@@ -40,7 +40,7 @@ async def accept(service: Service, rig: str, form: Form) -> Accepted:
     """
     form.only("timestamp_ns", "capture")
     name = form.values.get("capture")
-    capture = None if name is None else service.captures.get(name)
+    capture = None if name is None else await service.captures.get(name)
     calibration, cameras = _calibration(service, rig, capture)
     _check_views(form.files, cameras)
     stated_ns = integer(form.values, "timestamp_ns")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -21,8 +22,40 @@ from .pipeline import Seen
 from .task import Answer, Model, Result, Task
 
 Fields = Mapping[bytes, bytes]
+REPLY_TO = b"reply_to"  # field of a task: the stream that its answer goes to
 _IMAGE = b"image:"
 _RIGS_IN_MEMORY = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Where things lie in Redis."""
+
+    prefix: str
+
+    @property
+    def tasks(self) -> str:
+        """The stream of frame sets."""
+        return f"{self.prefix}:tasks"
+
+    @property
+    def workers(self) -> str:
+        """The sorted set of workers by the time until which they are believed to live."""
+        return f"{self.prefix}:workers"
+
+    @property
+    def lost(self) -> str:
+        """The stream of frame sets given up."""
+        return f"{self.prefix}:lost"
+
+    def answers(self, service: str) -> str:
+        """The stream of answers to one service process."""
+        return f"{self.prefix}:answers:{service}"
+
+
+def flat(fields: Fields) -> list[bytes]:
+    """Names and values in turn, as a script's arguments are."""
+    return [item for pair in fields.items() for item in pair]
 
 
 def task_to_fields(task: Task, rig_yaml: str) -> dict[bytes, bytes]:

@@ -12,7 +12,7 @@ from models.predictor import Predictor
 from .config import Settings
 from .errors import BadSettings
 from .metrics import Metrics
-from .queue_redis import RedisSource
+from .source_redis import RedisSource
 from .workers import make_worker
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from .metrics import Metrics
 from .network import load_predictor
 from .pipeline import PipelineSettings
 from .queue import MemoryQueue, Queue, Source
-from .queue_redis import RedisQueue, RedisSource
+from .queue_redis import RedisQueue
+from .source_redis import RedisSource
 from .worker import Worker
 
 

@@ -12,6 +12,8 @@ from starlette.concurrency import run_in_threadpool
 
 from capture.export import FORMATS, export_take
 from capture.result import frame_from_json
+from capture.smooth import SmoothSettings, smooth_take
+from capture.timeline import rate_of
 
 from ..captures import LiveCapture
 from ..errors import BadValue, Unusable
@@ -37,7 +39,7 @@ async def create_capture(new: NewCapture, service: ServiceDep) -> JSONResponse:
     """A new capture of a rig; it keeps the calibration that is active now."""
     calibration, _ = service.store.active_rig(new.rig)
     name = new.name or f"take-{secrets.token_hex(4)}"
-    capture = service.captures.create(TakeRecord(name, new.rig, calibration, now()))
+    capture = await service.captures.create(TakeRecord(name, new.rig, calibration, now()))
     return JSONResponse(
         _summary(capture), status_code=201, headers={"Location": f"/v1/captures/{name}"}
     )
@@ -46,14 +48,14 @@ async def create_capture(new: NewCapture, service: ServiceDep) -> JSONResponse:
 @router.get("")
 async def list_captures(service: ServiceDep) -> dict[str, Any]:
     """All captures, newest first."""
-    found = [_summary(capture) for capture in service.captures.all()]
+    found = [_summary(capture) for capture in await service.captures.all()]
     return {"captures": found[::-1]}
 
 
 @router.get("/{capture}")
 async def get_capture(capture: str, service: ServiceDep) -> dict[str, Any]:
     """One capture: its rig, how many frames, and between which times."""
-    live = service.captures.get(capture)
+    live = await service.captures.get(capture)
     rig = service.store.calibrated_rig(live.take.record.calibration)
     return {**_summary(live), "camera_names": list(rig.names), "formats": sorted(FORMATS)}
 
@@ -66,7 +68,7 @@ async def get_frames(
     limit: Annotated[int, Query(ge=1, le=_MOST_FRAMES)] = 200,
 ) -> dict[str, Any]:
     """Results in order; `next` is the place to go on from, null at the end."""
-    take = service.captures.get(capture).take
+    take = (await service.captures.get(capture)).take
     frames = await run_in_threadpool(lambda: list(take.frames(start, limit)))
     after = start + len(frames)
     return {"frames": frames, "total": len(take), "next": after if after < len(take) else None}
@@ -77,7 +79,7 @@ async def get_picture(
     capture: str, sequence: int, camera: str, service: ServiceDep
 ) -> FileResponse:
     """The reduced picture that was kept of one camera at one frame."""
-    path = service.captures.get(capture).take.picture(sequence, camera)
+    path = (await service.captures.get(capture)).take.picture(sequence, camera)
     # It never changes; only a key keeps it from others, so no shared cache may hold it.
     headers = {"Cache-Control": "private, max-age=86400, immutable"}
     return FileResponse(path, media_type="image/jpeg", headers=headers)
@@ -88,25 +90,30 @@ async def export(
     capture: str,
     service: ServiceDep,
     kind: Annotated[str, Query(alias="format", description="trc, csv, json, …")],
+    cutoff_hz: Annotated[
+        float | None, Query(gt=0, description="Low-pass every joint, 6 for walking; else raw.")
+    ] = None,
 ) -> Response:
-    """The whole capture as a file of another program."""
+    """The whole capture as a file of another program, as measured or smoothed without delay."""
     if kind not in FORMATS:
         raise BadValue(
             f"format {kind[:40]!r} is not written here; use one of {', '.join(sorted(FORMATS))}",
             field="/format",
         )
-    take = service.captures.get(capture).take
+    take = (await service.captures.get(capture)).take
     if not len(take):
         raise Unusable(f"capture {capture!r} has no frames yet; post some, then export")
-    data = await run_in_threadpool(_export, service, take, kind)
+    data = await run_in_threadpool(_export, service, take, kind, cutoff_hz)
     _, media_type, extension = FORMATS[kind]
     name = f"{capture}.{extension.lstrip('.')}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(data, media_type=media_type, headers=headers)
 
 
-def _export(service: Service, take: Take, kind: str) -> bytes:
+def _export(service: Service, take: Take, kind: str, cutoff_hz: float | None) -> bytes:
     frames = [frame_from_json(frame) for frame in take.frames()]
+    if cutoff_hz is not None and len(frames) > 1:
+        frames = smooth_take(frames, rate_of(frames), SmoothSettings(cutoff_hz=cutoff_hz))
     rig = service.store.calibrated_rig(take.record.calibration)
     return export_take(frames, rig, kind)
 

@@ -122,6 +122,21 @@ def test_exports(take: httpx.Client, kind: str, media_type: str, begins: bytes) 
     assert response.content.startswith(begins)
 
 
+def test_an_export_is_raw_unless_smoothing_is_asked_for(take: httpx.Client) -> None:
+    for number in range(12):
+        post(take, number, [person(0.02 * (-1) ** number)])  # a tremble of 15 Hz
+
+    def spread(**params: Any) -> float:
+        text = take.get("/v1/captures/take/export", params={"format": "trc", **params}).text
+        rows = [line.split("\t") for line in text.splitlines()[5:] if line.strip()]
+        return float(np.std([float(row[2 + 3 * 11 + 2]) for row in rows[3:-3]]))
+
+    assert spread() > 0.01
+    assert spread(cutoff_hz=3) < 0.3 * spread()
+    refused = take.get("/v1/captures/take/export", params={"format": "trc", "cutoff_hz": 0})
+    assert (refused.status_code, refused.json()["pointer"]) == (422, "/cutoff_hz")
+
+
 def test_an_unknown_format_names_the_known_ones(take: httpx.Client) -> None:
     response = take.get("/v1/captures/take/export", params={"format": "fbx"})
     assert response.status_code == 422

@@ -149,6 +149,23 @@ def waiting(client: httpx.Client) -> float:
     return float(line.split()[1])
 
 
+def test_shutting_down_answers_what_was_accepted(settings: Settings) -> None:
+    hold = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        with running(settings, predictor=DotPredictor(hold=hold)) as client:
+            client.put("/v1/rigs/studio/rig.yaml", content=RIG_YAML)
+            # A client of its own: that of the block is closed with it.
+            job = pool.submit(
+                httpx.post,
+                f"{client.base_url}{FRAMES}",
+                files=as_files(frame_set([person()])),
+                timeout=30,
+            )
+            until(lambda: waiting(client) == 1, "it waits")
+            threading.Timer(0.5, hold.set).start()
+        assert job.result().status_code == 200
+
+
 def test_what_expired_while_it_waited_is_never_decoded(settings: Settings) -> None:
     hold = threading.Event()
     predictor = DotPredictor(hold=hold)

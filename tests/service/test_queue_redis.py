@@ -21,7 +21,8 @@ import redis
 from service.config import BatchSettings, QueueSettings, Settings, WorkerSettings
 from service.errors import NotReady, QueueFull, WorkerLost, WrongMediaType
 from service.metrics import Metrics
-from service.queue_redis import RedisQueue, RedisSource
+from service.queue_redis import RedisQueue
+from service.source_redis import RedisSource
 from service.task import Answer
 from service.workers import make_worker
 
