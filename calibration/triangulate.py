@@ -142,7 +142,8 @@ def _agreeing(rays: Rays, gate: float) -> tuple[F64, Bool]:
             mask = used[:, which] = _without_worst(part, used[:, which])
             points[:, which] = nearest(part, part.weight * mask)
             disputed[which] = _mean_error(part, points[:, which], mask) > gate
-    which = np.flatnonzero(disputed)
+    used[:, disputed & (used.sum(axis=0) == 2)] = False  # two that contradict: neither is right
+    which = np.flatnonzero(disputed & used.any(axis=0))
     if len(which):
         part = rays.take(which)
         mask = _best_pair(part, gate)

@@ -16,7 +16,7 @@ from models.skeleton import COCO17
 
 from .people import F64
 
-__all__ = ["BONES", "impossible_joints", "mirrored", "swapped_parts", "twins"]
+__all__ = ["BONES", "SWAP_MIN_JOINTS", "impossible_joints", "mirrored", "swapped_parts", "twins"]
 
 Bool = NDArray[np.bool_]
 

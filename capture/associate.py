@@ -137,11 +137,14 @@ class _Rays:
         center = np.stack([camera.center_world for camera in seen.cameras])[seen.view]
         longer = [max(camera.size_px) / camera.K[0, 0] for camera in seen.cameras]
         usable = seen.scores >= settings.min_score
-        norm = np.where(usable[..., None], np.nan_to_num(seen.norm), 0.0)
-        cam = np.concatenate([norm, np.ones((*norm.shape[:2], 1))], axis=2)  # (S, J, 3)
-        length = np.sqrt((cam**2).sum(axis=2, keepdims=True))
-        direction = ((cam / length) @ rotation).transpose(1, 0, 2)  # (J, S, 3)
-        moment = np.cross(center, direction)
+        cam = np.ones((*usable.shape, 3))  # (S, J, 3)
+        cam[..., :2] = np.where(usable[..., None], seen.norm, 0.0)
+        cam /= np.sqrt((cam * cam).sum(axis=2, keepdims=True))
+        direction = np.ascontiguousarray((cam @ rotation).transpose(1, 0, 2))  # (J, S, 3)
+        # center x direction, written out: np.cross takes five times as long on so few.
+        x, y, z = np.moveaxis(direction, 2, 0)
+        a, b, c = center.T
+        moment = np.stack([b * z - c * y, c * x - a * z, a * y - b * x], axis=2)
         weight = np.sqrt(np.where(usable, seen.scores, 0.0)).T
         return _Rays(
             center,
@@ -178,17 +181,14 @@ def _between_views(seen: Observations, rays: _Rays, settings: AssociateSettings)
 
 def _to_tracks(rays: _Rays, tracks: Sequence[Prediction], settings: AssociateSettings) -> F64:
     """(S, T) log-likelihood ratio that a sighting shows a tracked person."""
-    positions = np.stack([track.positions for track in tracks], axis=1)  # (J, T, 3)
+    positions = np.array([track.positions for track in tracks]).transpose(1, 0, 2)  # (J, T, 3)
     known = np.isfinite(positions[:, :, 0])  # (J, T)
-    sigma = np.stack([track.sigma_m for track in tracks], axis=1)  # (J, T)
-    to_point = np.nan_to_num(positions)[:, None] - rays.center[:, None]  # (J, S, T, 3)
+    sigma = np.where(known, np.array([track.sigma_m for track in tracks]).T, 0.0)
+    positions = np.where(known[..., None], positions, 0.0)
+    to_point = positions[:, None] - rays.center[:, None]  # (J, S, T, 3)
     depth = np.einsum("jstx,jsx->jst", to_point, rays.direction)
     distance2 = np.maximum((to_point**2).sum(axis=3) - depth**2, 0.0)
-    variance = (
-        (depth * rays.noise[:, None]) ** 2
-        + settings.noise_m**2
-        + np.where(known, np.nan_to_num(sigma), 0.0)[:, None] ** 2
-    )
+    variance = (depth * rays.noise[:, None]) ** 2 + settings.noise_m**2 + sigma[:, None] ** 2
     # Distance of a point from a ray has two components, so the chance part goes by area; half
     # of it keeps a track's vote comparable to a view's.
     ratio = _log_ratio(distance2, variance, settings.spread_m)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from calibration.triangulate import Reason, TriangulateSettings, Triangulation, triangulate
 
-from .anatomy import impossible_joints, mirrored, swapped_parts, twins
+from .anatomy import SWAP_MIN_JOINTS, impossible_joints, mirrored, swapped_parts, twins
 from .associate import AssociateSettings, Groups, mirrored_fit
 from .observations import Observations
 from .people import F64, NO_ID, Prediction
@@ -230,7 +230,10 @@ class _Stack:
         self, seen: Observations, result: Triangulation, hints: Sequence[Prediction | None]
     ) -> bool:
         """Exchange left and right in place where a view has them swapped; whether any was."""
-        _, people, joints = self.scores.shape
+        views, people, joints = self.scores.shape
+        # A swapped part leaves its joints as outliers; without enough of those there is none.
+        if result.dropped.reshape(views, people, joints).sum(axis=2).max() < SWAP_MIN_JOINTS:
+            return False
         points = result.points.reshape(people, joints, 3)
         none = np.full((joints, 3), np.nan)
         expected = np.stack([none if hint is None else hint.positions for hint in hints])
