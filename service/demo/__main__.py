@@ -36,7 +36,9 @@ def demo(
         bool, typer.Option("--rendered", help="Use a rendered scene; downloads nothing.")
     ] = False,
     frames: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="8000 unless that is taken; 0: any.")
+    ] = None,
 ) -> None:
     """Calibrate, import a rig, capture a take through the REST interface, and show it."""
     # A polite kill ends the service too, as Ctrl-C does.

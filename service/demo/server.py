@@ -21,18 +21,20 @@ STOP_S = 15.0
 
 
 @contextmanager
-def running(data_dir: Path, port: int, log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def running(
+    data_dir: Path, port: int | None, log: Path
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A ready service: its address and its process, which ends with the block.
 
     Args:
         data_dir: where it keeps everything.
-        port: on 127.0.0.1; 0 takes a free one.
+        port: on 127.0.0.1; None takes 8000, or a free one if that is taken, 0 a free one.
         log: what it says goes here.
 
     Raises:
         NotReady: it did not come up; the message ends with what it said last.
     """
-    port = port or _free_port()
+    port = (8000 if port is None and _is_free(8000) else port) or _free_port()
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "service", "serve", "--host", "127.0.0.1", "--port", str(port)]
     environment = {
@@ -72,6 +74,11 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise NotReady(
         f"the service is not ready: {problem}; its log {log} ends: {' / '.join(said[-3:])}"
     )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def _free_port() -> int:
