@@ -7,6 +7,7 @@ the same line as the result, so a restarted service goes on with the same people
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,8 @@ from capture.track import Tracker, TrackSettings
 from .config import StoreSettings
 from .errors import BadValue
 from .takes import Take, TakeRecord, Takes
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -123,12 +126,16 @@ class LiveCapture:
 
     def _write(self, frame: Frame, previews: Mapping[str, bytes]) -> None:
         self.take.append(frame_to_json(frame), self._tracker.state())
-        self.take.keep_pictures(
-            frame.sequence,
-            previews,
-            only_last=self._store.keep_frames == "last",
-            limit_bytes=self._store.preview_bytes,
-        )
+        try:
+            self.take.keep_pictures(
+                frame.sequence,
+                previews,
+                only_last=self._store.keep_frames == "last",
+                limit_bytes=self._store.preview_bytes,
+            )
+        except OSError as error:
+            # The result is on the disk; that counts, the pictures are for looking at.
+            logger.warning("capture %s: pictures not kept: %s", self.take.record.name, error)
 
     def _rewind(self) -> None:
         last = self.take.last()

@@ -15,6 +15,8 @@ from .problems import internal_response
 
 logger = logging.getLogger(__name__)
 
+# Anybody may send any word as a method; each would be a new line of metrics for ever.
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # The page loads its own modules and pictures, nothing from elsewhere; `blob:` is for pictures that
 # it fetches with a key, `data:` for icons in its style sheet.
@@ -67,7 +69,8 @@ class Edge:
             await internal_response(error)(scope, receive, marked)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.requests.labels(method, route, str(status)).inc()
             self._metrics.seconds.labels(route).observe(time.perf_counter() - start)
 
 

@@ -65,6 +65,7 @@ async def finish(service: Service, accepted: Accepted) -> dict[str, Any]:
     capture, turn = accepted.capture, accepted.turn
     if capture is None or turn is None:
         result = await service.result(accepted.future)
+        service.metrics.people.inc(len(result.seen.people))
         return {**frame_to_json(_frame(accepted, result)), "capture": None, "sequence": None}
     try:
         result = await service.result(accepted.future)

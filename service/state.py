@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from .worker import Worker
 
 # The worker answers what has expired; this much later the poster stops waiting for it.
 _GRACE_S = 0.5
+_BUSY_RETRY_S = 1.0
 
 
 @dataclass(slots=True)
@@ -42,6 +44,30 @@ class Service:
     tickets: Tickets = field(default_factory=Tickets)
     once: Once = field(default_factory=Once)
     draining: bool = False
+    held: int = 0  # requests whose pictures are in memory
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Room for the pictures of one request, as long as the block runs.
+
+        With the body limit this bounds the memory of requests: twice the queue's length of them,
+        those that wait in it and as many that are being read or answered.
+
+        Raises:
+            QueueFull: too many are under way already; nothing of the body has been read.
+        """
+        most = 2 * self.settings.queue.length
+        if self.held >= most:
+            raise QueueFull(
+                f"{self.held} requests with pictures are under way, the limit is {most}; "
+                f"try again in {_BUSY_RETRY_S:.0f} s",
+                retry_after_s=_BUSY_RETRY_S,
+            )
+        self.held += 1
+        try:
+            yield
+        finally:
+            self.held -= 1
 
     async def problems(self) -> list[str]:
         """Why frame sets would not be answered now; empty when they would."""

@@ -86,7 +86,7 @@ class Worker(threading.Thread):
         return None if self.is_alive() else f"{self.name}: has ended"
 
     def _work(self, tasks: Sequence[Task], predictor: Predictor) -> None:
-        model = Model(predictor.name, predictor.sha256, predictor.skeleton.name)
+        assert self.model is not None, "no work before the warm-up"
         taken_ns = time.time_ns()
         ready: list[tuple[Task, Views]] = []
         for task in tasks:
@@ -99,6 +99,10 @@ class Worker(threading.Thread):
         self._metrics.batch_pictures.observe(sum(len(views.pictures) for _, views in ready))
         try:
             all_seen = run_views([views for _, views in ready], predictor, self._pipeline)
+            results = [
+                Result(seen, self.model, _previews(views.pictures, task.preview_side))
+                for (task, views), seen in zip(ready, all_seen, strict=True)
+            ]
         except Exception as error:
             if len(ready) == 1:
                 self._fail(ready[0][0], error)
@@ -106,10 +110,9 @@ class Worker(threading.Thread):
             for task, _ in ready:  # one bad frame set must not cost the others theirs
                 self._work([task], predictor)
             return
-        for (task, views), seen in zip(ready, all_seen, strict=True):
-            previews = _previews(views.pictures, task.preview_side)
-            self._metrics.observe_stages(seen.timings_ms)
-            self._source.answer(Answer(task.id, Result(seen, model, previews)))
+        for (task, _), result in zip(ready, results, strict=True):
+            self._metrics.observe_stages(result.seen.timings_ms)
+            self._source.answer(Answer(task.id, result))
 
     def _prepare(self, task: Task, taken_ns: int, predictor: Predictor) -> Views:
         waited_ms = (taken_ns - task.posted_ns) / 1e6

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from ..forms import read_form
 from ..frame_sets import accept, finish
 from ..once import fingerprint_of
-from ..state import ServiceDep
+from ..state import Service, ServiceDep
 from .bodies import pictures_body
 
 router = APIRouter(prefix="/v1", tags=["frames"])
@@ -35,6 +35,13 @@ async def post_frames(
 ) -> dict[str, Any] | JSONResponse:
     """People in one frame set. Views may be missing; each picture's field is its camera's name."""
     service.store.rig(rig)  # an unknown rig is told before the pictures are read
+    with service.admitted():
+        return await _answer(rig, request, service, prefer, idempotency_key)
+
+
+async def _answer(
+    rig: str, request: Request, service: Service, prefer: str, idempotency_key: str
+) -> dict[str, Any] | JSONResponse:
     form = await read_form(request, max_files=_MOST_VIEWS)
     if idempotency_key:
         fingerprint = fingerprint_of(form.values, form.files)

@@ -11,7 +11,7 @@ from capture.result import frame_to_json
 
 from ..errors import NoViews, Unusable
 from ..forms import read_form
-from ..state import ServiceDep
+from ..state import Service, ServiceDep
 from ..task import Result
 from .bodies import pictures_body
 
@@ -22,6 +22,11 @@ _FIELD = "image"
 @router.post("/images", openapi_extra=pictures_body({_FIELD: "The encoded picture."}))
 async def post_image(request: Request, service: ServiceDep) -> dict[str, Any]:
     """People in one picture. The form field is `image`."""
+    with service.admitted():
+        return await _answer(request, service)
+
+
+async def _answer(request: Request, service: Service) -> dict[str, Any]:
     form = await read_form(request, max_files=1, max_values=0)
     if not form.files:
         raise NoViews(f"no picture in the form; send it as the file {_FIELD!r}", field=f"/{_FIELD}")

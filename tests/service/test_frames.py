@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -182,3 +183,26 @@ def test_what_expired_while_it_waited_is_never_decoded(settings: Settings) -> No
         hold.set()
         until(lambda: waiting(client) == 0, "the queue is empty")
         assert client.post(FRAMES, files=files).status_code == 200
+
+
+def test_too_many_requests_under_way_are_refused_before_they_are_read(settings: Settings) -> None:
+    """Twice the queue's length at most hold pictures in memory."""
+    short = settings.model_copy(update={"queue": QueueSettings(length=1)})
+    with running(short, predictor=DotPredictor()) as client:
+        client.put("/v1/rigs/studio/rig.yaml", content=RIG_YAML)
+        port = client.base_url.port or 80
+        head = (
+            f"POST {FRAMES} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n"
+            "Content-Type: multipart/form-data; boundary=x\r\n\r\n--x"
+        )
+        slow = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(2)]
+        for line in slow:
+            line.sendall(head.encode())  # and nothing more for now
+        files = as_files(frame_set([person()]))
+        until(lambda: client.post(FRAMES, files=files).status_code == 429, "refused")
+        refused = client.post(FRAMES, files=files)
+        assert refused.json()["code"] == "queue_full"
+        assert refused.headers["Retry-After"] == "1"
+        for line in slow:
+            line.close()
+        until(lambda: client.post(FRAMES, files=files).status_code == 200, "taken again")
