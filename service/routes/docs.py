@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
@@ -13,13 +14,15 @@ from ..errors import ROOTS, STATUS
 
 router = APIRouter(include_in_schema=False)
 
+_KINDS = {"multipart/form-data": "form", "application/json": "JSON"}
+
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
 body { max-width: 56rem; margin: 2rem auto; padding: 0 1rem; }
 code, pre { font: 0.9em ui-monospace, monospace; }
 section { border-top: 1px solid; padding: 0.5rem 0 1rem; }
 h3 { margin: 0.8rem 0 0.2rem; font-weight: 600; }
-.method { display: inline-block; min-width: 4.5rem; font-weight: 700; }
+.method { display: inline-block; min-width: 5.5rem; font-weight: 700; }
 table { border-collapse: collapse; margin: 0.4rem 0; }
 td, th { text-align: left; vertical-align: top; padding: 0.15rem 1rem 0.15rem 0; }
 nav a { margin-right: 1rem; }
@@ -73,13 +76,14 @@ def _operation(
     path: str, method: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]
 ) -> Iterator[str]:
     yield f'<h3><span class="method">{method.upper()}</span><code>{escape(path)}</code></h3>'
-    yield f"<p>{escape(operation.get('description', operation.get('summary', '')))}</p>"
+    yield f"<p>{_prose(operation.get('description', operation.get('summary', '')))}</p>"
     rows = [
         (one["name"], f"in {one['in']}", one.get("description", ""))
         for one in operation.get("parameters", ())
         if one["in"] != "path"
     ]
-    for kind, media in operation.get("requestBody", {}).get("content", {}).items():
+    for media_type, media in operation.get("requestBody", {}).get("content", {}).items():
+        kind = _KINDS.get(media_type, media_type)
         schema = media.get("schema", {})
         schema = schemas.get(schema.get("$ref", "").rpartition("/")[2], schema)
         required = schema.get("required", ())
@@ -93,10 +97,15 @@ def _operation(
     if rows:
         cells = "".join(
             f"<tr><td><code>{escape(name)}</code></td><td>{escape(place)}</td>"
-            f"<td>{escape(text)}</td></tr>"
+            f"<td>{_prose(text)}</td></tr>"
             for name, place, text in rows
         )
         yield f"<table>{cells}</table>"
+
+
+def _prose(text: str) -> str:
+    """Text as HTML, what stands in backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _type(schema: Mapping[str, Any]) -> str:
