@@ -11,6 +11,7 @@ from calibration.rig import Rig
 from ..errors import ExportError
 from ..people import Frame
 from ..timeline import rate_of
+from .angles import angles_text
 from .bvh import bvh_zip
 from .c3d import c3d_bytes
 from .csv import csv_text
@@ -54,6 +55,10 @@ def _bvh(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
     return bvh_zip(frames, rate_hz)
 
 
+def _angles(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
+    return angles_text(frames).encode()
+
+
 def _openpose(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
     return openpose_zip(frames)
 
@@ -70,6 +75,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "c3d": Format(_c3d, "application/octet-stream", "c3d"),
         "glb": Format(_glb, "model/gltf-binary", "glb"),
         "bvh": Format(_bvh, "application/zip", "bvh.zip"),
+        "angles": Format(_angles, "text/csv", "angles.csv"),
         "openpose": Format(_openpose, "application/zip", "openpose.zip"),
         "coco": Format(_coco, "application/zip", "coco.zip"),
     }
