@@ -189,8 +189,8 @@ def _to_tracks(rays: _Rays, tracks: Sequence[Prediction], settings: AssociateSet
     depth = np.einsum("jstx,jsx->jst", to_point, rays.direction)
     distance2 = np.maximum((to_point**2).sum(axis=3) - depth**2, 0.0)
     variance = (depth * rays.noise[:, None]) ** 2 + settings.noise_m**2 + sigma[:, None] ** 2
-    # Distance of a point from a ray has two components, so the chance part goes by area; half
-    # of it keeps a track's vote comparable to a view's.
+    # A point beside a ray is off in two directions, a ray in one; scoring both alike keeps a
+    # track's vote comparable to a view's.
     ratio = _log_ratio(distance2, variance, settings.spread_m)
     ratio = np.where(depth < MIN_DEPTH_M, _log_ratio_floor(variance, settings.spread_m), ratio)
     both = rays.weight[:, :, None] * known[:, None]

@@ -16,7 +16,19 @@ from models.sighting import Sighting
 from models.skeleton import COCO17
 
 from .draw_scene import draw_scene
-from .paint import INK, OUTLINE, PAPER, Image, badge, bone_color, caption, dot, id_color, line
+from .paint import (
+    INK,
+    OUTLINE,
+    PAPER,
+    Image,
+    badge,
+    bone_color,
+    caption,
+    dot,
+    faded,
+    id_color,
+    line,
+)
 from .paint import side_color as joint_color
 from .people import NO_ID, Frame
 
@@ -33,20 +45,23 @@ def draw_sightings(
     Args:
         image: (H, W, 3) BGR.
         sightings: people in this picture's pixels; joints filled in rather than found are hollow.
-        ids: identity of each sighting, NO_ID for none; without it nobody is labelled.
+        ids: identity of each sighting; those with NO_ID are drawn faded. Without ids nobody is
+            labelled or faded.
     """
     canvas = image.copy()
     names = list(ids) if ids is not None else [NO_ID] * len(sightings)
     width = max(1.5, min(image.shape[:2]) / 180)
     for sighting, identity in zip(sightings, names, strict=True):
-        _draw_person(canvas, sighting, identity, width)
+        _draw_person(canvas, sighting, identity, width, fade=ids is not None and identity == NO_ID)
     for sighting, identity in zip(sightings, names, strict=True):
         if identity != NO_ID:
             _label_person(canvas, sighting, identity, width)
     return canvas
 
 
-def _draw_person(canvas: Image, sighting: Sighting, identity: int, width: float) -> None:
+def _draw_person(
+    canvas: Image, sighting: Sighting, identity: int, width: float, *, fade: bool
+) -> None:
     joints = sighting.joints_px
     seen = np.isfinite(joints).all(axis=1) & (sighting.scores >= MIN_SCORE)
     bones = [edge for edge in COCO17.edges if seen[edge[0]] and seen[edge[1]]]
@@ -54,9 +69,11 @@ def _draw_person(canvas: Image, sighting: Sighting, identity: int, width: float)
         line(canvas, joints[first], joints[second], OUTLINE, width * 2.0)
     for first, second in bones:
         color = bone_color(first, second, identity)
+        color = faded(color) if fade else color
         line(canvas, joints[first], joints[second], color, width)
     for joint in np.flatnonzero(seen):
         color = joint_color(int(joint))
+        color = faded(color) if fade else color
         dot(canvas, joints[joint], OUTLINE, width * 1.9)
         dot(canvas, joints[joint], color, width * 1.3)
         if sighting.inferred[joint]:

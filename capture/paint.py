@@ -22,6 +22,7 @@ __all__ = [
     "bone_color",
     "caption",
     "dot",
+    "faded",
     "id_color",
     "line",
     "side_color",
@@ -70,6 +71,12 @@ def bone_color(first: int, second: int, identity: int) -> Color:
     if MIDDLE in (one, other):  # nose to eyes
         return one if other == MIDDLE else other
     return id_color(identity) if identity != NO_ID else MIDDLE
+
+
+def faded(color: Color) -> Color:
+    """The colour half way to grey, for people who are not in 3D."""
+    b, g, r = ((channel + grey) // 2 for channel, grey in zip(color, FAINT, strict=True))
+    return b, g, r
 
 
 def line(canvas: Image, start: F64, end: F64, color: Color, width: float) -> None:

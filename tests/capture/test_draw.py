@@ -9,7 +9,7 @@ import pytest
 
 from capture.draw import contact_sheet, draw_scene, draw_sightings, frame_sheet
 from capture.frame import people_in_frame
-from capture.paint import LEFT, PAPER, RIGHT, id_color
+from capture.paint import LEFT, PAPER, RIGHT, faded, id_color
 from capture.people import NO_ID, Frame
 from models.sighting import Sighting
 from tests.scenes import Noise, detect, ring_rig, walkers
@@ -39,6 +39,12 @@ def test_the_skeleton_lies_on_its_joints() -> None:
     for joint, (x, y) in enumerate(SEEN["cam0"][0].joints_px):
         if np.isfinite(x):
             assert (picture[round(y), round(x)] != 90).any(), joint
+
+
+def test_people_without_an_identity_are_faded_among_those_with_one() -> None:
+    picture = draw_sightings(BLANK, SEEN["cam0"][:1], [NO_ID])
+    assert not has_color(picture, LEFT)
+    assert has_color(picture, faded(LEFT))
 
 
 def test_nobody_changes_nothing() -> None:
