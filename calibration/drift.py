@@ -76,8 +76,7 @@ def check_rig(rig: Rig, views: Sequence[View], board: Board) -> tuple[Drift, ...
             f"{rig.name!r} share; show the board to two cameras or more at a time"
         )
     cams = {camera.name: camera.cam_from_world for camera in rig.cameras}
-    noise = rig.quality.rms_px / np.sqrt(2) if rig.quality else NOISE_PX
-    cauchy_px = CAUCHY_SIGMAS * max(noise, 0.05)
+    cauchy_px = CAUCHY_SIGMAS * (rig.quality.rms_px / np.sqrt(2) if rig.quality else NOISE_PX)
     fit = _fit(problem, poses, lenses, cams, board, cauchy_px)
     off = np.linalg.norm(residuals(problem, fit.estimate), axis=-1)
     found: dict[str, Drift] = {}

@@ -8,7 +8,7 @@ has 15 unknowns per camera, however many boards there are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
@@ -238,11 +238,6 @@ def gauss_newton_step(
     cameras[free.reshape(-1)] = -solution
     boards = -(own - back @ solution)
     return cameras.reshape(free.shape), boards
-
-
-def with_used(problem: Problem, used: NDArray[np.bool_]) -> Problem:
-    """The problem with other corners in use."""
-    return replace(problem, used=used)
 
 
 def _points_cam(problem: Problem, estimate: Estimate) -> tuple[F64, F64, F64]:

@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 
 import cv2
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from .camera import Source
 from .errors import BadFootage, BadRigFile, Cancelled
-from .footage import Clip, Footage, clips_in, pictures, quad_clips
+from .footage import Clip, Footage, Gray, clips_in, pictures, quad_clips
 from .layout import Layout, parse_layout
 from .plain_yaml import load_yaml
 from .rig_schema import Block, Name
@@ -39,6 +39,14 @@ FORMAT = "quadglass-footage/1"
 MAX_MOMENTS = 80
 
 
+def _check_moment(name: str) -> str:
+    if not 1 <= len(name) <= 200 or name.startswith(".") or not name.isprintable():
+        raise ValueError(f"{name[:80]!r} is not the name of a picture")
+    if "/" in name or "\\" in name:
+        raise ValueError(f"{name[:80]!r} leaves its folder")
+    return name
+
+
 class _CutBlock(Block):
     """One camera's pictures and where they were cut from."""
 
@@ -50,7 +58,7 @@ class _CutBlock(Block):
 class _MomentBlock(Block):
     """One moment: its file name, and the frame of the video."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_ .()-]{1,128}$")]
+    name: Annotated[str, AfterValidator(_check_moment)]
     frame: int | None = None
 
 
@@ -142,20 +150,19 @@ def prepare(
     written: dict[str, list[Path]] = {clip.camera: [] for clip in clips}
     for done, (clip, moment, gray) in enumerate(pictures(clips), start=1):
         stop_if_asked()
-        file = out / clip.camera / f"{moment}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if not cv2.imwrite(str(file), gray):
-            raise BadFootage(f"{file} cannot be written; is the disk full?")
-        written[clip.camera].append(file)
+        written[clip.camera].append(_write_picture(out / clip.camera / f"{moment}.png", gray))
         if progress is not None:
             progress(done, total)
     _write_manifest(out, clips, layout)
-    return Footage(
-        tuple(
-            replace(clip, files=tuple(written[clip.camera]), frames=(), crop_xywh=None)
-            for clip in clips
-        )
-    )
+    cut = [replace(c, files=tuple(written[c.camera]), frames=(), crop_xywh=None) for c in clips]
+    return Footage(tuple(cut))
+
+
+def _write_picture(file: Path, gray: Gray) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(file), gray):
+        raise BadFootage(f"{file} cannot be written; is the disk full?")
+    return file
 
 
 def footage_from_manifest(folder: Path) -> Footage:

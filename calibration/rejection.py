@@ -20,6 +20,7 @@ from .normal_equations import Estimate, Problem, residuals
 from .projection import project, unpack
 from .rig import Rejected
 from .transforms import inverse
+from .views import View
 
 # Corners farther off than this many sigmas: one good one in 3000 (chi-square, two degrees).
 CORNER_SIGMAS = 4.0
@@ -74,13 +75,10 @@ def find_outliers(
             for row in rows
             if fits.bad[row] and not _fits_alone(problem, estimate, row, board, fits)
         ]
-        for row in broken:
-            view = problem.views[row]
-            dropped.append(view.key)
-            value = _rms(fits.off_px[row])
-            typical = float(np.nanmedian(fits.off_px[row]))
-            reason = "residual" if typical > fits.limit_px[row] else "corners"
-            reasons.append(Rejected(view.camera, view.moment, reason, value))
+        dropped += [problem.views[row].key for row in broken]
+        reasons += [
+            _broken(problem.views[row], fits.off_px[row], fits.limit_px[row]) for row in broken
+        ]
         rest = [row for row in rows if row not in broken]
         if len(rest) < 2:
             continue
@@ -101,6 +99,12 @@ def find_outliers(
         if view.key not in gone and far.any():
             corners[view.key] = far
     return Outliers(tuple(dropped), frozenset(taken_apart), corners, tuple(reasons))
+
+
+def _broken(view: View, off_px: F64, limit_px: float) -> Rejected:
+    """A view that is no good picture of any board: some of its corners are off, or most."""
+    reason = "residual" if float(np.nanmedian(off_px)) > limit_px else "corners"
+    return Rejected(view.camera, view.moment, reason, _rms(off_px))
 
 
 def _fits(problem: Problem, estimate: Estimate) -> _Fits:

@@ -16,7 +16,7 @@ from .normal_equations import residuals
 from .projection import INTRINSIC_NAMES
 from .quality import CameraFigures, Edges
 from .refinement import Refined
-from .rig import Rejected, Rig
+from .rig import Rejected, Rig, Stereo
 from .views import Sightings
 
 FORMAT = "quadglass-calibration-report/1"
@@ -39,7 +39,6 @@ def rig_report(
     assert rig.quality is not None, "a calibrated rig has its quality"
     assert rig.verdict is not None, "a calibrated rig has its verdict"
     assert rig.target is not None, "a calibrated rig has its target"
-    centers = {camera.name: camera.center_world for camera in rig.cameras}
     return {
         "format": FORMAT,
         "rig": rig.name,
@@ -57,37 +56,12 @@ def rig_report(
             | {"lens_alone_rms_px": _finite(lenses[camera.name].rms_px)}
             for camera in rig.cameras
         },
-        "pairs": [
-            {
-                "first": edge.first,
-                "second": edge.second,
-                "moments": edge.moments,
-                "agreeing": edge.agreeing,
-                "distance_m": float(np.linalg.norm(centers[edge.first] - centers[edge.second])),
-            }
-            for edge in edges
-        ],
-        "stereo": None
-        if rig.stereo is None
-        else {
-            "left": rig.stereo.left,
-            "right": rig.stereo.right,
-            "baseline_m": float(np.linalg.norm(rig.stereo.t)),
-            "epipolar_rms_px": rig.stereo.epipolar_rms_px,
-        },
+        "pairs": _pairs(rig, edges),
+        "stereo": None if rig.stereo is None else _stereo(rig.stereo),
         "plan": plan,
         "views": _views(refined),
         "rejected": [asdict(item) for item in rig.rejected],
-        "covariance": {
-            "parameters": [
-                f"{camera.name}.{name}"
-                for camera in rig.cameras
-                for name in INTRINSIC_NAMES + POSE_NAMES
-            ],
-            "units": "pixels, radians and metres; poses relative to the reference camera, "
-            "rotations as small turns after the pose",
-            "matrix": refined.precision.covariance.tolist(),
-        },
+        "covariance": _covariance(rig, refined),
     }
 
 
@@ -111,6 +85,39 @@ def lens_report(
         },
         "views": _views(refined),
         "rejected": [asdict(item) for item in rejected],
+    }
+
+
+def _pairs(rig: Rig, edges: Sequence[Edge]) -> list[dict[str, Any]]:
+    centers = {camera.name: camera.center_world for camera in rig.cameras}
+    return [
+        {
+            "first": edge.first,
+            "second": edge.second,
+            "moments": edge.moments,
+            "agreeing": edge.agreeing,
+            "distance_m": float(np.linalg.norm(centers[edge.first] - centers[edge.second])),
+        }
+        for edge in edges
+    ]
+
+
+def _stereo(stereo: Stereo) -> dict[str, Any]:
+    return {
+        "left": stereo.left,
+        "right": stereo.right,
+        "baseline_m": float(np.linalg.norm(stereo.t)),
+        "epipolar_rms_px": stereo.epipolar_rms_px,
+    }
+
+
+def _covariance(rig: Rig, refined: Refined) -> dict[str, Any]:
+    names = INTRINSIC_NAMES + POSE_NAMES
+    return {
+        "parameters": [f"{camera.name}.{name}" for camera in rig.cameras for name in names],
+        "units": "pixels, radians and metres; poses relative to the reference camera, rotations "
+        "as small turns after the pose",
+        "matrix": refined.precision.covariance.tolist(),
     }
 
 

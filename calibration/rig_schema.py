@@ -92,7 +92,7 @@ class ToolBlock(Block):
 
 
 class UnitsBlock(Block):
-    """Only these units are read."""
+    """The only units."""
 
     length: Literal["m"]
     angle: Literal["rad"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -15,9 +14,8 @@ from .footage import Footage
 from .projection import reach_norm
 from .quality import CameraFigures
 from .rig import Finding, Grade, Rejected, RigQuality, Verdict
+from .verdict_rejected import Severity, judge_moved, judge_rejected
 from .views import Sightings
-
-Severity = Literal["note", "usable", "bad"]
 
 # Of 1920 pixels across; other widths in proportion.
 RMS_USABLE_PX, RMS_BAD_PX = 1.0, 3.0
@@ -30,11 +28,6 @@ MIN_TILT_DEG = 15.0
 MIN_PAIR_MOMENTS = 5
 FOCAL_USABLE, FOCAL_BAD = 0.01, 0.05  # sigma over focal length
 POINT_USABLE, POINT_BAD = 0.005, 0.025  # sigma of a point over its distance
-REJECTED_USABLE = 0.2
-# A camera that was moved: nearly all its views before or after some moment were set aside, and
-# nearly none on the other side.
-MOVED_SHARE = 0.8
-MIN_MOVED = 4
 # Split halves that disagree this much more than the fit: something moved, or the model is too poor.
 CROSS_RATIO = 1.5
 
@@ -80,8 +73,9 @@ def judge(evidence: Evidence) -> Verdict:
     for camera in evidence.cameras:
         found += _judge_camera(camera, evidence.figures[camera.name])
     found += _judge_rig(evidence)
-    found += _judge_rejected(evidence)
-    found += _judge_moved(evidence)
+    found += _judge_footage(evidence)
+    found += judge_rejected(evidence.rejected, evidence.views)
+    found += judge_moved(evidence.rejected, evidence.moments)
     order = {"bad": 0, "usable": 1, "note": 2}
     found.sort(key=lambda item: order[item[0]])
     worst = found[0][0] if found else "note"
@@ -128,31 +122,40 @@ def _judge_camera(camera: Camera, figures: CameraFigures) -> list[tuple[Severity
             "trade off",
             "film the board nearer and farther, and tilted by 20 to 45 degrees",
         )
+    return out + _judge_lens(camera, figures)
+
+
+def _judge_lens(camera: Camera, figures: CameraFigures) -> list[tuple[Severity, Finding]]:
+    name = camera.name
+    out: list[tuple[Severity, Finding]] = []
     focal = 0.5 * (camera.K[0, 0] + camera.K[1, 1])
     loose = figures.sigma.focal_px / focal
     if loose > FOCAL_USABLE:
-        add(
-            "bad" if loose > FOCAL_BAD else "usable",
+        finding = Finding(
             "loose_focal",
-            f"the focal length {focal:.0f} px is sure to {figures.sigma.focal_px:.1f} px only",
+            f"{name}: the focal length {focal:.0f} px is sure to {figures.sigma.focal_px:.1f} px "
+            "only",
             "add tilted close-ups of the board for this camera's lens (--intrinsics)",
+            name,
         )
+        out.append(("bad" if loose > FOCAL_BAD else "usable", finding))
     if _folds(camera):
-        add(
-            "usable",
+        finding = Finding(
             "distortion_folds",
-            "the distortion model turns back inside the picture, so pixels near its corners "
-            "cannot be undistorted",
+            f"{name}: the distortion model turns back inside the picture, so pixels near its "
+            "corners cannot be undistorted",
             "add views with the board in the corners of the picture",
+            name,
         )
+        out.append(("usable", finding))
     return out
 
 
 def _judge_rig(evidence: Evidence) -> list[tuple[Severity, Finding]]:
     out: list[tuple[Severity, Finding]] = []
 
-    def add(severity: Severity, code: str, message: str, fix: str, camera: str = "") -> None:
-        out.append((severity, Finding(code, message, fix, camera or None)))
+    def add(severity: Severity, code: str, message: str, fix: str) -> None:
+        out.append((severity, Finding(code, message, fix)))
 
     quality = evidence.quality
     depth_mm = 1000.0 * float(np.mean([f.depth_m for f in evidence.figures.values()]))
@@ -182,23 +185,28 @@ def _judge_rig(evidence: Evidence) -> list[tuple[Severity, Finding]]:
             f"{weakest.first} and {weakest.second} are tied by {weakest.agreeing} moments",
             f"film at least {MIN_PAIR_MOMENTS} moments where both see the board",
         )
+    return out
+
+
+def _judge_footage(evidence: Evidence) -> list[tuple[Severity, Finding]]:
+    out: list[tuple[Severity, Finding]] = []
     counts = evidence.frame_counts
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name} {count}" for name, count in counts.items())
-        add(
-            "usable",
+        finding = Finding(
             "unequal_frame_counts",
             f"the videos have different lengths ({listed} frames)",
             "start and stop all cameras together, or cut the videos to the same moments",
         )
+        out.append(("usable", finding))
     for name in evidence.mirrored:
-        add(
-            "note",
+        finding = Finding(
             "mirrored_board",
             f"{name} saw the back of the board, printed mirrored; its corners were put right",
             "nothing to do if the board has two sides, else unmirror the camera's picture",
             name,
         )
+        out.append(("note", finding))
     return out
 
 
@@ -210,69 +218,6 @@ def _weakest(evidence: Evidence) -> Edge | None:
         if own:
             best.append(max(own, key=lambda edge: edge.agreeing))
     return min(best, key=lambda edge: edge.agreeing) if best else None
-
-
-_REASONS = {
-    "flipped": (
-        "numbered from the other end",
-        "check the board's print: one odd and one even count of inner corners",
-    ),
-    "desync": (
-        "show the board elsewhere than the other cameras do",
-        "check that the cameras are synchronized, hold the board still",
-    ),
-    "corners": (
-        "have corners far off",
-        "keep fingers off the board and the pictures sharp",
-    ),
-    "duplicate": (
-        "are copies of other pictures of the same camera",
-        "give every picture once",
-    ),
-    "residual": (
-        "fit far worse than the camera's other views",
-        "leave blurred or bent views out",
-    ),
-}
-
-
-def _judge_rejected(evidence: Evidence) -> list[tuple[Severity, Finding]]:
-    out: list[tuple[Severity, Finding]] = []
-    for reason, (what, fix) in _REASONS.items():
-        rows = [r for r in evidence.rejected if r.reason == reason]
-        if not rows:
-            continue
-        share = len(rows) / max(evidence.views, 1)
-        where = ", ".join(f"{r.camera} {r.frame}" for r in rows[:5])
-        more = ", …" if len(rows) > 5 else ""
-        message = f"{len(rows)} views {what} and were set aside: {where}{more}"
-        severity: Severity = "usable" if share > REJECTED_USABLE else "note"
-        out.append((severity, Finding(f"rejected_{reason}", message, fix)))
-    return out
-
-
-def _judge_moved(evidence: Evidence) -> list[tuple[Severity, Finding]]:
-    late = {(r.camera, r.frame) for r in evidence.rejected if r.reason == "desync"}
-    out: list[tuple[Severity, Finding]] = []
-    for camera, moments in evidence.moments.items():
-        gone = np.array([(camera, moment) in late for moment in sorted(moments)], dtype=float)
-        cuts = range(MIN_MOVED, len(gone) - MIN_MOVED + 1)
-        if not cuts:
-            continue
-        cut = max(cuts, key=lambda at: abs(gone[at:].mean() - gone[:at].mean()))
-        if abs(gone[cut:].mean() - gone[:cut].mean()) >= MOVED_SHARE:
-            out.append(("bad", _moved(camera, sorted(moments)[cut], int(gone.sum()))))
-    return out
-
-
-def _moved(camera: str, moment: str, count: int) -> Finding:
-    return Finding(
-        "camera_moved",
-        f"{camera}: {count} of its views contradict the others, nearly all of them on one side of "
-        f"moment {moment}: it was moved while filming, or lost its synchronization there",
-        "fix its mount and film again, or calibrate from the moments before or after alone",
-        camera,
-    )
 
 
 def _folds(camera: Camera) -> bool:

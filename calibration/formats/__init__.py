@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from calibration.errors import BadRigFile
-from calibration.plain_yaml import MAX_BYTES, load_yaml
-from calibration.rig import Rig
-from calibration.rig_file import rig_from_yaml
-
+from ..errors import BadRigFile
+from ..plain_yaml import MAX_BYTES, load_yaml
+from ..rig import Rig
+from ..rig_file import rig_from_yaml
 from .kalibr import is_camchain, read_camchain, write_camchain
 from .opencv_storage import read_opencv, write_opencv
 from .qualisys import read_qca

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from calibration.camera import F64, Camera
-from calibration.errors import BadRigFile
-from calibration.rig import Rig, RigKind
-from calibration.rig_file import rig_from_yaml, rig_to_yaml
+from ..camera import F64, Camera
+from ..errors import BadRigFile
+from ..rig import Rig, RigKind
+from ..rig_file import rig_from_yaml, rig_to_yaml
 
 # The largest thing a camera has is a 4x4 matrix.
 _MAX_NUMBERS = 64

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from calibration.camera import F64, Camera
-from calibration.errors import BadRigFile
-from calibration.projection import N_INTRINSICS, pack, project, project_with_derivatives
-from calibration.rig import Rig
-from calibration.rig_schema import MAX_CAMERAS
-from calibration.transforms import inverse
-
+from ..camera import F64, Camera
+from ..errors import BadRigFile
+from ..projection import N_INTRINSICS, pack, project, project_with_derivatives
+from ..rig import Rig
+from ..rig_schema import MAX_CAMERAS
+from ..transforms import inverse
 from .imported import imported_rig, numbers
 
 __all__ = ["is_camchain", "read_camchain", "without_k3", "write_camchain"]

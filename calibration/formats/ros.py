@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from calibration.camera import Camera
-from calibration.errors import BadRigFile
-from calibration.rig import Rig
-
+from ..camera import Camera
+from ..errors import BadRigFile
+from ..rig import Rig
 from .imported import imported_rig, numbers
 
 __all__ = ["is_camera_info", "read_camera_info", "write_camera_info"]

@@ -13,11 +13,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from calibration.camera import F64, Camera
-from calibration.errors import BadRigFile
-from calibration.rig import Rig
-from calibration.rig_schema import MAX_CAMERAS
-
+from ..camera import F64, Camera
+from ..errors import BadRigFile
+from ..rig import Rig
+from ..rig_schema import MAX_CAMERAS
 from .imported import imported_rig, numbers
 
 __all__ = ["read_toml", "write_toml"]

@@ -1,0 +1,94 @@
+"""What a verdict makes of the views that were set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from .rig import Finding, Rejected
+
+Severity = Literal["note", "usable", "bad"]
+
+REJECTED_USABLE = 0.2  # share of all views
+# A camera that was moved: nearly all its views before or after some moment were set aside, and
+# nearly none on the other side.
+MOVED_SHARE = 0.8
+MIN_MOVED = 4
+
+_REASONS = {
+    "flipped": (
+        "numbered from the other end",
+        "check the board's print: one odd and one even count of inner corners",
+    ),
+    "desync": (
+        "show the board elsewhere than the other cameras do",
+        "check that the cameras are synchronized, hold the board still",
+    ),
+    "corners": (
+        "have corners far off",
+        "keep fingers off the board and the pictures sharp",
+    ),
+    "duplicate": (
+        "are copies of other pictures of the same camera",
+        "give every picture once",
+    ),
+    "residual": (
+        "fit far worse than the camera's other views",
+        "leave blurred or bent views out",
+    ),
+}
+
+
+def judge_rejected(rejected: Sequence[Rejected], views: int) -> list[tuple[Severity, Finding]]:
+    """What the views set aside say, by reason.
+
+    Args:
+        rejected: the views set aside.
+        views: how many there were before.
+    """
+    out: list[tuple[Severity, Finding]] = []
+    for reason, (what, fix) in _REASONS.items():
+        rows = [r for r in rejected if r.reason == reason]
+        if not rows:
+            continue
+        share = len(rows) / max(views, 1)
+        where = ", ".join(f"{r.camera} {r.frame}" for r in rows[:5])
+        more = ", …" if len(rows) > 5 else ""
+        message = f"{len(rows)} views {what} and were set aside: {where}{more}"
+        severity: Severity = "usable" if share > REJECTED_USABLE else "note"
+        out.append((severity, Finding(f"rejected_{reason}", message, fix)))
+    return out
+
+
+def judge_moved(
+    rejected: Sequence[Rejected], moments: Mapping[str, Sequence[str]]
+) -> list[tuple[Severity, Finding]]:
+    """Cameras whose views contradict the others on one side of some moment.
+
+    Args:
+        rejected: the views set aside.
+        moments: the shared moments of each camera.
+    """
+    late = {(r.camera, r.frame) for r in rejected if r.reason == "desync"}
+    out: list[tuple[Severity, Finding]] = []
+    for camera, own in moments.items():
+        gone = np.array([(camera, moment) in late for moment in sorted(own)], dtype=float)
+        cuts = range(MIN_MOVED, len(gone) - MIN_MOVED + 1)
+        if not cuts:
+            continue
+        cut = max(cuts, key=lambda at: abs(gone[at:].mean() - gone[:at].mean()))
+        if abs(gone[cut:].mean() - gone[:cut].mean()) >= MOVED_SHARE:
+            out.append(("bad", _moved(camera, sorted(own)[cut], int(gone.sum()))))
+    return out
+
+
+def _moved(camera: str, moment: str, count: int) -> Finding:
+    return Finding(
+        "camera_moved",
+        f"{camera}: {count} of its views contradict the others, nearly all of them on one side of "
+        f"moment {moment}: it was moved while filming, or lost its synchronization there",
+        "fix its mount and film again, or calibrate from the moments before or after alone",
+        camera,
+    )
