@@ -5,6 +5,8 @@ definition for one sequence is that of :mod:`kernels.attention`; rows beyond the
 belong to no sequence and come out zero.
 """
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -197,10 +199,9 @@ def _check(
     if cu_q.is_cuda:  # looking at values there would make the host wait
         return
     for name, cu, total, longest in (("q", cu_q, len(q), max_q), ("k", cu_k, len(k), max_k)):
-        lengths = cu.diff()
-        if int(cu[0]) != 0 or bool((lengths < 0).any()) or int(cu[-1]) > total:
-            raise BadOperand(
-                f"offsets of {name} must rise from 0 to at most {total}, got {cu.tolist()[:8]}"
-            )
-        if len(lengths) and int(lengths.max()) > longest:
-            raise BadOperand(f"max_{name} is {longest}, the longest has {int(lengths.max())}")
+        at = cu.tolist()
+        lengths = [stop - start for start, stop in pairwise(at)]
+        if at[0] != 0 or min(lengths, default=0) < 0 or at[-1] > total:
+            raise BadOperand(f"offsets of {name} must rise from 0 to at most {total}, got {at[:8]}")
+        if max(lengths, default=0) > longest:
+            raise BadOperand(f"max_{name} is {longest}, the longest has {max(lengths)}")

@@ -18,7 +18,7 @@ PACKS = {
     "no keys, no queries": ([4, 0, 5], [0, 3, 6]),
     "all empty": ([0, 0], [0, 0]),
     "even and short": ([17] * 5, [17] * 5),
-    "long and short": ([260, 2, 40], [270, 2, 30]),
+    "long and short": ([135, 2, 40], [140, 2, 30]),
 }
 
 
