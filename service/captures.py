@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
@@ -52,15 +53,14 @@ class LiveCapture:
         self.take = take
         self._tracking = tracking
         self._store = store
-        self._tracker = Tracker(tracking)
+        self._tracker: Tracker | None = None  # until a frame set comes; reading needs none
         self._sequence = 0
         self._first_ns: int | None = None
         self._kept_ns: int | None = None  # time of the last result on the disk
         self._turns: list[Turn] = []  # of frame sets that are not over
         last = take.last()
         if last is not None:
-            frame, state = last
-            self._tracker = Tracker.restore(tracking, state)
+            frame, _ = last
             self._sequence = frame["sequence"] + 1
             self._kept_ns = frame["timestamp_ns"]
 
@@ -111,21 +111,23 @@ class LiveCapture:
     async def keep(self, frame: Frame, previews: Mapping[str, bytes]) -> Frame:
         """The frame with its people named, once it is on the disk. Only at the frame's turn."""
         start = time.perf_counter()
+        if self._tracker is None:
+            self._tracker = self._as_left()
         people = self._tracker.update(frame.people, frame.timestamp_ns)
         track_ms = (time.perf_counter() - start) * 1e3
         named = replace(
             frame, people=tuple(people), timings_ms={**frame.timings_ms, "track": track_ms}
         )
         try:
-            await run_in_threadpool(self._write, named, previews)
+            await run_in_threadpool(self._write, named, self._tracker.state(), previews)
         except BaseException:
-            self._rewind()  # what is not on the disk has not happened
+            self._tracker = None  # what is not on the disk has not happened
             raise
         self._kept_ns = frame.timestamp_ns
         return named
 
-    def _write(self, frame: Frame, previews: Mapping[str, bytes]) -> None:
-        self.take.append(frame_to_json(frame), self._tracker.state())
+    def _write(self, frame: Frame, state: dict[str, Any], previews: Mapping[str, bytes]) -> None:
+        self.take.append(frame_to_json(frame), state)
         try:
             self.take.keep_pictures(
                 frame.sequence,
@@ -137,11 +139,10 @@ class LiveCapture:
             # The result is on the disk; that counts, the pictures are for looking at.
             logger.warning("capture %s: pictures not kept: %s", self.take.record.name, error)
 
-    def _rewind(self) -> None:
+    def _as_left(self) -> Tracker:
+        """The tracker as it was saved with the last result."""
         last = self.take.last()
-        self._tracker = (
-            Tracker(self._tracking) if last is None else Tracker.restore(self._tracking, last[1])
-        )
+        return Tracker(self._tracking) if last is None else Tracker.restore(self._tracking, last[1])
 
 
 class Captures:
@@ -165,6 +166,12 @@ class Captures:
             # Two requests may have read it; only one may take frames.
             self._live.setdefault(name, LiveCapture(take, self._tracking, self._store))
         return self._live[name]
+
+    def close(self) -> None:
+        """Lets other processes go on with the captures."""
+        for live in self._live.values():
+            live.take.close()
+        self._live.clear()
 
     async def all(self) -> list[LiveCapture]:
         """Every capture, oldest first."""

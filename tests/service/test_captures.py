@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,27 @@ def test_a_restart_goes_on_with_the_same_people(settings: Settings) -> None:
         third = post(client, 5, [*two(5), person(1.2, 1.2)])
         assert len(third["people"]) == 3
         assert max(one["id"] for one in third["people"]) > max(places(after))
+
+
+def test_a_take_of_another_version_is_refused_new_frames_but_stays_readable(
+    settings: Settings,
+) -> None:
+    with running(settings, predictor=DotPredictor()) as client:
+        client.put("/v1/rigs/studio/rig.yaml", content=RIG_YAML)
+        client.post("/v1/captures", json={"rig": "studio", "name": "take"})
+        before = post(client, 0, two(0))
+    lines = settings.data_dir / "captures" / "take" / "frames.jsonl"
+    kept = json.loads(lines.read_text())
+    lines.write_text(json.dumps({**kept, "tracker": {"format": "of another version"}}) + "\n")
+    with running(settings, predictor=DotPredictor()) as client:
+        assert client.get("/v1/captures/take/frames").json()["frames"] == [before]
+        assert len(client.get("/v1/captures").json()["captures"]) == 1
+        answer = client.post(
+            FRAMES,
+            files=as_files(frame_set(two(1))),
+            data={"capture": "take", "timestamp_ns": str(10**12)},
+        )
+        assert answer.status_code == 422, answer.text
 
 
 def test_a_line_that_a_crash_cut_off_is_overwritten(settings: Settings) -> None:
