@@ -40,7 +40,7 @@ class TriangulateSettings:
     min_score: float = 0.1  # below, a joint counts as unseen
     gate_sigma: float = 2.2  # mean error of a point's views, in sigmas, beyond which they disagree
     max_sigma_m: float = 0.15  # a point known less well than this is rejected
-    prior_dof: float = 1.0  # how many residuals it takes to believe them over `noise`
+    prior_dof: float = 0.5  # how many residuals it takes to believe them over `noise`
     steps: int = 1  # robust reweightings; more moved a crowd's mean error by 0.02 mm
 
 

@@ -30,7 +30,7 @@ __all__ = ["AssociateSettings", "Group", "Groups", "associate", "groups_of", "mi
 
 Group = Mapping[str, int]  # camera name -> index into that camera's sightings
 
-MIN_SIN2 = 1e-3  # rays within 1.8 degrees of parallel pass each other closely whoever they show
+MIN_SIN2 = 1e-4  # rays within 0.6 degrees of parallel pass each other closely whoever they show
 MIN_DEPTH_M = 0.1
 IMPROVING_ROUNDS = 3  # one is nearly always enough; each can only raise the total
 
