@@ -65,6 +65,7 @@ def create_app(
                 await run_in_threadpool(worker.join, _DRAIN_S)
             await run_in_threadpool(service.jobs.stop)
             await service.queue.close()
+            service.captures.close()
 
     app = FastAPI(
         title="Quadglass",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import threading
 from collections.abc import AsyncIterator, Mapping
@@ -16,6 +17,7 @@ from .names import checked_name
 from .store import now
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+_QUIET_S = 15.0
 _OVER = frozenset({"done", "failed", "cancelled"})
 
 
@@ -104,7 +106,10 @@ class JobBoard:
         return job
 
     async def follow(self, job_id: str) -> AsyncIterator[Job]:
-        """The job now and after every change, until it is over; quick changes are joined."""
+        """The job now and after every change, until it is over; quick changes are joined.
+
+        It is told again after a quiet while too, or a proxy would cut the line.
+        """
         changed = asyncio.Event()
         listener = (asyncio.get_running_loop(), changed)
         with self._lock:
@@ -116,7 +121,8 @@ class JobBoard:
                 yield job
                 if job.over:
                     return
-                await changed.wait()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), _QUIET_S)
         finally:
             with self._lock:
                 self._listeners[job_id].remove(listener)

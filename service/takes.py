@@ -2,6 +2,7 @@
 
     captures/NAME/capture.json             rig and calibration
     captures/NAME/frames.jsonl             one line a frame set: the result and the tracker's state
+    captures/NAME/owner.lock               held by the one process that appends
     captures/NAME/pictures/SEQUENCE.CAMERA.jpg     reduced pictures, bounded, older ones go first
 
 Result and tracker state share a line, so after a crash they agree: a line that was not finished
@@ -10,14 +11,15 @@ is cut off, and the capture goes on behind the last whole one.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from .errors import Exists, NotFound
+from .errors import Conflict, Exists, NotFound
 from .files import read_json, sync_directory, write_json
 from .names import checked_name
 
@@ -80,7 +82,7 @@ class Takes:
 
 
 class Take:
-    """The file of one capture's results (state: where its lines begin)."""
+    """The file of one capture's results (state: where its lines begin, and whether it is ours)."""
 
     def __init__(self, directory: Path, record: TakeRecord) -> None:
         self.record = record
@@ -89,15 +91,20 @@ class Take:
         self._pictures = directory / "pictures"
         self._starts: list[int] = []  # byte offsets of whole lines
         self._end = 0
-        if self._lines.exists():
-            self._index()
+        self._lock: IO[bytes] | None = None
+        self._index()
         self._picture_sizes: dict[Path, int] | None = None
 
     def __len__(self) -> int:
         return len(self._starts)
 
     def append(self, frame: Mapping[str, Any], tracker: Mapping[str, Any]) -> None:
-        """Writes one result through to the disk."""
+        """Writes one result through to the disk.
+
+        Raises:
+            Conflict: another process appends to this capture.
+        """
+        self._own()
         line = json.dumps({"frame": frame, "tracker": tracker}, separators=(",", ":"))
         data = line.encode() + b"\n"
         mode = "r+b" if self._lines.exists() else "wb"
@@ -177,7 +184,41 @@ class Take:
             }
         return self._picture_sizes
 
+    def close(self) -> None:
+        """Lets another process append."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _own(self) -> None:
+        """Makes this process the one that appends: two would overwrite each other's lines."""
+        if self._lock is not None:
+            return
+        lock = (self._directory / "owner.lock").open("wb")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise Conflict(
+                f"another service process takes frames for capture {self.record.name!r}; "
+                "post them there, or to a capture of another name",
+                field="/capture",
+            ) from error
+        self._lock = lock
+        known = len(self._starts)
+        self._index()
+        if len(self._starts) != known:
+            self.close()
+            raise Conflict(
+                f"capture {self.record.name!r} was continued by another service process, from "
+                f"{known} to {len(self._starts)} results; restart this one to go on with it",
+                field="/capture",
+            )
+
     def _index(self) -> None:
+        self._starts, self._end = [], 0
+        if not self._lines.exists():
+            return
         with self._lines.open("rb") as file:
             for line in file:
                 if not line.endswith(b"\n"):

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from service.errors import Exists, NotFound
+from service.errors import Conflict, Exists, NotFound
 from service.takes import Take, TakeRecord, Takes
 
 
@@ -14,9 +16,10 @@ def takes(tmp_path: Path) -> Takes:
 
 
 @pytest.fixture
-def take(takes: Takes) -> Take:
+def take(takes: Takes) -> Iterator[Take]:
     takes.create(TakeRecord("take", "studio", "c1", "2026-11-24T10:00:00Z"))
-    return takes.take("take")
+    with closing(takes.take("take")) as take:
+        yield take
 
 
 def lines_of(tmp_path: Path) -> Path:
@@ -41,9 +44,11 @@ def test_a_torn_last_line_is_forgotten(take: Take, takes: Takes, tmp_path: Path,
     data = lines_of(tmp_path).read_bytes()
     first = data.index(b"\n") + 1
     lines_of(tmp_path).write_bytes(data[: first + kept])
+    take.close()
     again = takes.take("take")
     assert len(again) == (2 if first + kept >= len(data) else 1)
     again.append({"sequence": 7}, {})
+    again.close()
     assert [frame["sequence"] for frame in takes.take("take").frames()][-1] == 7
     assert lines_of(tmp_path).read_bytes().endswith(b"\n")
 
@@ -72,6 +77,7 @@ def test_pictures_are_bounded_older_ones_go_first(take: Take, takes: Takes) -> N
         )
     kept = [n for n in range(5) if exists(take, n)]
     assert kept == [3, 4]
+    take.close()
     again = takes.take("take")  # the sizes are found again after a restart
     again.keep_pictures(5, {"cam0": bytes(10), "cam1": bytes(10)}, only_last=False, limit_bytes=45)
     assert [n for n in range(6) if exists(again, n)] == [4, 5]
@@ -97,3 +103,18 @@ def test_names_are_taken_once(take: Take, takes: Takes) -> None:
     with pytest.raises(NotFound):
         takes.take("another")
     assert takes.names() == ["take"]
+
+
+def test_two_processes_never_append_to_one_capture(take: Take, takes: Takes) -> None:
+    """A lock belongs to an open file, so a second one here is like a second process."""
+    other = takes.take("take")
+    take.append({"sequence": 0}, {})
+    with pytest.raises(Conflict, match="another service process takes frames"):
+        other.append({"sequence": 0}, {})
+    take.close()
+    with pytest.raises(Conflict, match="from 0 to 1 results"):
+        other.append({"sequence": 0}, {})
+    fresh = takes.take("take")
+    fresh.append({"sequence": 1}, {})
+    fresh.close()
+    assert [frame["sequence"] for frame in fresh.frames()] == [0, 1]
