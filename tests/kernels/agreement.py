@@ -6,11 +6,13 @@ import torch
 # Unit roundoff of each type times a few roundings: weights, output, and for gradients the
 # score gradients as well. float32 covers three TF32 passes on a GPU.
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 1e-3, torch.bfloat16: 8e-3}
-
-
-def types(device):
-    """Types that this device can multiply."""
-    return list(TOLERANCE) if device == "cuda" else [torch.float32, torch.float16]
+# Type and whether causal; masks do not depend on the type, so not every pair is needed.
+KINDS = [
+    pytest.param(torch.float32, False, id="float32"),
+    pytest.param(torch.float32, True, id="float32 causal"),
+    pytest.param(torch.float16, True, id="float16 causal"),
+    pytest.param(torch.bfloat16, False, id="bfloat16"),
+]
 
 
 def skip_bfloat16(device, dtype):

@@ -8,6 +8,8 @@ torch = pytest.importorskip("torch")
 
 from .conftest import require  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def interpreted():

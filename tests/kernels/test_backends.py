@@ -1,0 +1,118 @@
+"""Which implementation runs, and what importing costs."""
+
+import importlib
+import logging
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import kernels
+from kernels import backends, compiled
+from kernels.errors import BackendMissing, BadOperand, KernelError
+from kernels.warmup import warm_up
+
+from .conftest import HAS_TORCH
+
+needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
+
+
+def run(code, **env):
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env or None
+    )
+    return done.stdout.strip()
+
+
+def test_public_names():
+    assert kernels.__all__ == ["attention", "backend", "varlen_attention"]
+    assert all(issubclass(error, KernelError) for error in (BackendMissing, BadOperand))
+
+
+@needs_torch
+def test_functions_stay_functions_whatever_is_imported_first():
+    """The file attention.py must not take the place of the function of its name."""
+    module = importlib.import_module("kernels.attention")
+    assert kernels.attention is module.attention
+    assert kernels.varlen_attention is importlib.import_module("kernels.varlen").varlen_attention
+    code = "import kernels.attention, kernels; print(kernels.attention.__qualname__)"
+    assert run(code) == "attention"
+
+
+def test_importing_is_cheap():
+    code = (
+        "import sys, kernels; print([n for n in ('torch', 'triton', 'numba') if n in sys.modules])"
+    )
+    assert run(code) == "[]"
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="no attribute 'atention'"):
+        kernels.atention  # noqa: B018
+
+
+@needs_torch
+def test_backend_says_what_auto_means():
+    import torch
+
+    assert kernels.backend() == ("triton" if torch.cuda.is_available() else "cpu")
+    assert backends.choose("auto", torch.zeros(1)) == "cpu"
+
+
+@needs_torch
+def test_triton_refuses_the_cpu(monkeypatch):
+    import torch
+
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    with pytest.raises(BackendMissing, match="needs CUDA tensors, got one on cpu"):
+        backends.choose("triton", torch.zeros(1))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(BackendMissing, match="not installed"):
+        backends.choose("triton", torch.zeros(1))
+
+
+def test_without_numba_the_definitions_run(monkeypatch):
+    from kernels.peaks import PeakRules, find_peaks, reference
+
+    monkeypatch.setattr("kernels.peaks.compiled", lambda: False)
+    heat = np.random.default_rng(0).random((1, 2, 9, 9), dtype=np.float32)
+    found, wanted = (
+        find_peaks(heat, heat[:, :, None]),
+        reference(heat, heat[:, :, None], PeakRules()),
+    )
+    np.testing.assert_array_equal(found.cells, wanted.cells)
+
+
+def test_switch_by_environment(monkeypatch):
+    compiled.compiled.cache_clear()
+    monkeypatch.setenv("QUADGLASS_NUMBA", "0")
+    assert not compiled.compiled()
+    assert warm_up.__globals__["compiled"]() is False
+    compiled.compiled.cache_clear()
+
+
+@pytest.mark.skipif(not compiled.compiled(), reason="numba is not installed")
+def test_warm_up_leaves_little_to_do():
+    assert warm_up() >= 0
+    # Twice warm is a few calls of microseconds, with room for a machine that is busy.
+    assert warm_up() < 0.5
+
+
+@pytest.mark.skipif(not compiled.compiled(), reason="numba is not installed")
+def test_compiles_where_nothing_can_be_kept(monkeypatch, caplog):
+    import numba
+
+    real = numba.njit
+
+    def no_cache(*args, cache=False, **kwargs):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(numba, "njit", no_cache)
+    with caplog.at_level(logging.WARNING, logger="kernels.compiled"):
+        double = compiled.jit(lambda x: 2 * x)
+    assert double(4) == 8
+    assert "anew at each start" in caplog.text
