@@ -30,6 +30,8 @@ from .takes import Takes
 from .worker import Worker
 from .workers import make_queue
 
+__all__ = ["create_app"]
+
 _DESCRIPTION = "A board in, a calibrated rig out; frames in, people in metres out."
 _DRAIN_S = 10.0  # that the workers get to answer what they have taken
 

@@ -8,6 +8,8 @@ from .config import BatchSettings
 from .queue import Source
 from .task import Task
 
+__all__ = ["gather"]
+
 
 def gather(source: Source, settings: BatchSettings, idle_s: float) -> list[Task]:
     """The next batch.

@@ -23,6 +23,8 @@ from .metrics import Metrics
 from .problems import problem_of
 from .store import Store, now
 
+__all__ = ["CalibrationJobs", "CalibrationRequest"]
+
 logger = logging.getLogger(__name__)
 
 # Nobody knows beforehand how long a calibration takes; a minute is the order of most.

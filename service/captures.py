@@ -23,6 +23,8 @@ from .config import StoreSettings
 from .errors import BadValue
 from .takes import Take, TakeRecord, Takes
 
+__all__ = ["Captures", "LiveCapture", "Turn"]
+
 logger = logging.getLogger(__name__)
 
 

@@ -17,6 +17,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from .errors import BadSettings
 
+__all__ = [
+    "CONFIG_VARIABLE",
+    "MIB",
+    "PREFIX",
+    "ApiKey",
+    "BatchSettings",
+    "HttpSettings",
+    "LimitSettings",
+    "ModelSettings",
+    "QueueSettings",
+    "Scope",
+    "Settings",
+    "StoreSettings",
+    "WorkerSettings",
+    "load_settings",
+]
+
 PREFIX = "QUADGLASS_"
 CONFIG_VARIABLE = "QUADGLASS_CONFIG"  # path of the YAML file where the entry point gave none
 MIB = 1024 * 1024

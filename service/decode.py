@@ -22,6 +22,8 @@ from models.letterbox import rescale
 from .errors import BrokenImage, NotAnImage, TooManyPixels
 from .picture_header import Header, is_cut_off, read_header
 
+__all__ = ["Picture", "decode"]
+
 F64 = NDArray[np.float64]
 _REDUCED = {
     2: cv2.IMREAD_REDUCED_COLOR_2,

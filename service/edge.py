@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .metrics import Metrics
 from .problems import internal_response
 
+__all__ = ["Edge"]
+
 logger = logging.getLogger(__name__)
 
 # Anybody may send any word as a method; each would be a new line of metrics for ever.

@@ -42,6 +42,42 @@ from calibration import errors as calibration_errors
 from capture import errors as capture_errors
 from models import errors as model_errors
 
+__all__ = [
+    "INTERNAL",
+    "ROOTS",
+    "STATUS",
+    "BadIdentity",
+    "BadName",
+    "BadSettings",
+    "BadUpload",
+    "BadValue",
+    "BodyTooLarge",
+    "BrokenImage",
+    "Conflict",
+    "DeadlinePassed",
+    "Exists",
+    "KeyMissing",
+    "Malformed",
+    "NoViews",
+    "NotAllowed",
+    "NotAnImage",
+    "NotCalibrated",
+    "NotFound",
+    "NotReady",
+    "QueueFull",
+    "ServiceError",
+    "TooLarge",
+    "TooManyPixels",
+    "UnsafeListen",
+    "Unsupported",
+    "Unusable",
+    "WorkerLost",
+    "WrongMediaType",
+    "code_of",
+    "from_wire",
+    "status_of",
+]
+
 
 class ServiceError(Exception):
     """Base of everything this folder raises on purpose."""

@@ -8,6 +8,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+__all__ = ["read_json", "sweep_parts", "sync_directory", "write_atomic", "write_json"]
+
 _PART = ".part"  # ends the name of a file that is being written
 
 

@@ -10,6 +10,8 @@ from starlette.datastructures import FormData, UploadFile
 
 from .errors import BadValue, Malformed, WrongMediaType
 
+__all__ = ["Form", "integer", "number", "read_form", "require_multipart", "uploads"]
+
 _MULTIPART = "multipart/form-data"
 
 

@@ -19,6 +19,8 @@ from .forms import Form, integer
 from .state import Service
 from .task import Answer, Result
 
+__all__ = ["Accepted", "accept", "finish"]
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:

@@ -16,6 +16,8 @@ from .files import read_json, write_json
 from .names import checked_name
 from .store import now
 
+__all__ = ["Job", "JobBoard", "JobState"]
+
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 _QUIET_S = 15.0
 _OVER = frozenset({"done", "failed", "cancelled"})

@@ -23,6 +23,8 @@ from .config import Scope as KeyScope
 from .errors import KeyMissing, NotAllowed, ServiceError, UnsafeListen
 from .problems import problem_response
 
+__all__ = ["KeyGate", "hash_key", "is_loopback", "matches", "needed_scope", "refuse_open_listen"]
+
 # scrypt as in RFC 7914 with the parameters usual for interactive logins: about 50 ms a guess.
 _N, _R, _P = 2**14, 8, 1
 _KNOWN = 256  # presented keys whose hash has been checked already

@@ -14,6 +14,8 @@ from .config import LimitSettings
 from .errors import BodyTooLarge, Malformed
 from .problems import problem_response
 
+__all__ = ["BodyLimit", "body_limit"]
+
 _UPLOADS = "/calibrations"  # footage: videos and zips
 
 

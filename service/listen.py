@@ -8,6 +8,8 @@ from .app import create_app
 from .config import Settings
 from .keys import refuse_open_listen
 
+__all__ = ["listen"]
+
 # Requests that may be under way at once; each may hold a body of `limits.body_bytes` in memory.
 _MOST_CONNECTIONS = 512
 _DRAIN_S = 10

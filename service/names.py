@@ -6,6 +6,8 @@ import re
 
 from .errors import BadName
 
+__all__ = ["NAME_PATTERN", "checked_name"]
+
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _NAME = re.compile(NAME_PATTERN)
 

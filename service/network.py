@@ -7,6 +7,8 @@ from models.weights import default_weights
 
 from .config import ModelSettings
 
+__all__ = ["load_predictor"]
+
 
 def load_predictor(settings: ModelSettings) -> Predictor:
     """A predictor of its own for each worker.

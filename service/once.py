@@ -10,6 +10,8 @@ from typing import Any
 
 from .errors import BadIdentity
 
+__all__ = ["Once", "fingerprint_of"]
+
 _KEPT = 1000  # answers remembered, the oldest go first
 
 

@@ -9,6 +9,8 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
+__all__ = ["Header", "Kind", "is_cut_off", "read_header"]
+
 Kind = Literal["JPEG", "PNG", "WebP", "BMP", "TIFF"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"

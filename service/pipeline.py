@@ -24,6 +24,18 @@ from models.sighting import Sighting
 
 from .decode import Picture, decode
 
+__all__ = [
+    "PipelineSettings",
+    "Seen",
+    "Timings",
+    "Views",
+    "check_sizes",
+    "decode_views",
+    "run_frame_set",
+    "run_pictures",
+    "run_views",
+]
+
 Timings = dict[str, float]  # stage -> milliseconds
 
 

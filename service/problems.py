@@ -21,6 +21,8 @@ from starlette.exceptions import HTTPException
 
 from .errors import INTERNAL, ROOTS, QueueFull, code_of, status_of
 
+__all__ = ["MEDIA_TYPE", "install", "internal_response", "problem_of", "problem_response"]
+
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"

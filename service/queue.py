@@ -17,6 +17,8 @@ from .config import QueueSettings
 from .errors import QueueFull
 from .task import Answer, Task
 
+__all__ = ["Depth", "DrainRate", "MemoryQueue", "Queue", "Source"]
+
 _WINDOW_S = 10.0  # over which the drain rate is measured
 _RETRY_S = (1.0, 60.0)  # bounds of Retry-After
 

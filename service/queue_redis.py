@@ -31,6 +31,8 @@ from .queue import Depth, DrainRate
 from .task import Answer, Task
 from .wire import REPLY_TO, Keys, answer_from_fields, flat, task_to_fields
 
+__all__ = ["RedisQueue"]
+
 logger = logging.getLogger(__name__)
 
 _POLL_S = 1.0  # how long one blocking read waits

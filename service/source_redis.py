@@ -24,6 +24,8 @@ from .errors import WorkerLost
 from .task import Answer, Task
 from .wire import REPLY_TO, Keys, answer_to_fields, flat, task_from_fields
 
+__all__ = ["RedisSource"]
+
 logger = logging.getLogger(__name__)
 
 _GROUP = "workers"

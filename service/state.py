@@ -25,6 +25,8 @@ from .task import Answer, Result, Task
 from .tickets import Tickets
 from .worker import Worker
 
+__all__ = ["Service", "ServiceDep", "service_of"]
+
 # The worker answers what has expired; this much later the poster stops waiting for it.
 _GRACE_S = 0.5
 _BUSY_RETRY_S = 1.0

@@ -27,6 +27,8 @@ from .errors import Exists, NotCalibrated, NotFound
 from .files import read_json, sweep_parts, sync_directory, write_atomic, write_json
 from .names import checked_name
 
+__all__ = ["CalibrationRecord", "RigRecord", "Store", "now"]
+
 _CALIBRATION_ID = re.compile(r"c(\d+)")
 _RIGS_IN_MEMORY = 64
 

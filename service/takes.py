@@ -23,6 +23,8 @@ from .errors import Conflict, Exists, NotFound
 from .files import read_json, sync_directory, write_json
 from .names import checked_name
 
+__all__ = ["Take", "TakeRecord", "Takes"]
+
 
 @dataclass(frozen=True, slots=True)
 class TakeRecord:

@@ -11,6 +11,8 @@ from calibration.rig import Rig
 
 from .pipeline import Seen
 
+__all__ = ["Answer", "Model", "Result", "Task"]
+
 
 @dataclass(frozen=True, slots=True)
 class Task:

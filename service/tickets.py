@@ -10,6 +10,8 @@ from typing import Any
 
 from .errors import NotFound
 
+__all__ = ["Tickets"]
+
 _KEPT = 1000  # the oldest finished ones go; a result is some ten kilobytes
 
 

@@ -24,6 +24,8 @@ from .errors import BadUpload, TooManyPixels, Unsupported
 from .names import checked_name
 from .picture_header import is_cut_off, read_header
 
+__all__ = ["WHOLE", "Upload", "save_footage"]
+
 WHOLE = "footage"  # the field for all cameras at once: a zip of their folders, or four-in-one
 _ZIP = b"PK\x03\x04"
 _VIDEO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # MP4 and QuickTime

@@ -21,6 +21,17 @@ from .errors import code_of, from_wire
 from .pipeline import Seen
 from .task import Answer, Model, Result, Task
 
+__all__ = [
+    "REPLY_TO",
+    "Fields",
+    "Keys",
+    "answer_from_fields",
+    "answer_to_fields",
+    "flat",
+    "task_from_fields",
+    "task_to_fields",
+]
+
 Fields = Mapping[bytes, bytes]
 REPLY_TO = b"reply_to"  # field of a task: the stream that its answer goes to
 _IMAGE = b"image:"

@@ -15,6 +15,8 @@ from .metrics import Metrics
 from .source_redis import RedisSource
 from .workers import make_worker
 
+__all__ = ["work"]
+
 logger = logging.getLogger(__name__)
 
 _LOOK_S = 0.5  # how often it is looked whether the worker still lives

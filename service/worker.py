@@ -21,6 +21,8 @@ from .pipeline import PipelineSettings, Views, decode_views, run_views
 from .queue import Source
 from .task import Answer, Model, Result, Task
 
+__all__ = ["Worker"]
+
 logger = logging.getLogger(__name__)
 
 _IDLE_S = 0.2  # how often an idle worker looks whether it should stop

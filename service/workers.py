@@ -16,6 +16,8 @@ from .queue_redis import RedisQueue
 from .source_redis import RedisSource
 from .worker import Worker
 
+__all__ = ["make_queue", "make_worker"]
+
 
 def make_queue(
     settings: Settings, predictor: Predictor | None, metrics: Metrics
