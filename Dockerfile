@@ -39,6 +39,8 @@ FROM base
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin quadglass \
  && install -d -o quadglass -g quadglass /data
 COPY --from=build /app /app
+# With EXTRAS=gpu pip brings CUDA's libraries; the loader has to be told where. None on the CPU.
+RUN find /app/.venv -type d -path '*/nvidia/*/lib' >/etc/ld.so.conf.d/quadglass.conf && ldconfig
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
