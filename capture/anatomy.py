@@ -99,8 +99,8 @@ def impossible_joints(positions: F64, sigma_m: F64, views: NDArray[np.int64]) ->
     return bad
 
 
-def twins(positions: F64) -> list[tuple[int, int]]:
-    """Pairs of bodies in the same place, whichever side is called left.
+def twins(positions: F64) -> list[tuple[int, int, bool]]:
+    """Pairs of bodies in the same place, and whether they agree on which side is left.
 
     Views that swap sides agree among themselves and look like a second person inside the first.
 
@@ -109,34 +109,40 @@ def twins(positions: F64) -> list[tuple[int, int]]:
     """
     if len(positions) < 2:
         return []
-    middle = (positions + mirrored(positions)) / 2  # (P, J, 3) does not know left from right
-    off = np.sqrt(((middle[:, None] - middle[None]) ** 2).sum(axis=3))  # (P, P, J)
-    known = np.isfinite(off)
-    count = known.sum(axis=2)
-    mean = np.where(known, off, 0.0).sum(axis=2) / np.maximum(count, 1)
-    same = np.triu((count >= TWIN_MIN_JOINTS) & (mean < TWIN_M), 1)
-    return [(int(a), int(b)) for a, b in zip(*np.nonzero(same), strict=True)]
+    direct = _median_distance(positions, positions)
+    crossed = _median_distance(positions, mirrored(positions))
+    near = np.triu(np.minimum(direct, crossed) < TWIN_M, 1)
+    return [
+        (int(a), int(b), bool(direct[a, b] <= crossed[a, b]))
+        for a, b in zip(*np.nonzero(near), strict=True)
+    ]
 
 
-def swapped_parts(
-    cameras: Sequence[Camera], norm: F64, points: F64, scores: F64, other: F64 | None = None
-) -> Bool:
+def _median_distance(one: F64, other: F64) -> F64:
+    """(P, P) median over the joints that two bodies share; inf if those are too few."""
+    off = np.sqrt(((one[:, None] - other[None]) ** 2).sum(axis=3))  # (P, P, J)
+    count = np.isfinite(off).sum(axis=2)
+    # NaN sorts last, so the median of those known is in the middle of their count.
+    middle = np.maximum(count - 1, 0) // 2
+    median = np.take_along_axis(np.sort(off, axis=2), middle[..., None], axis=2)[..., 0]
+    return np.where(count >= TWIN_MIN_JOINTS, median, np.inf)
+
+
+def swapped_parts(cameras: Sequence[Camera], norm: F64, reference: F64, scores: F64) -> Bool:
     """Joints of each view that belong to the other side of the body.
 
-    A part (legs, arms, face) of one view is swapped if, mirrored, it fits the joints that the views
-    made together far better than as it is.
+    A part (legs, arms, face) of one view is swapped if, mirrored, it fits the reference far better
+    than as it is.
 
     Args:
         cameras: V cameras.
         norm: (V, P, J, 2) undistorted at z = 1, NaN unseen.
-        points: (P, J, 3) metres, NaN missing.
+        reference: (P, J, 3) where the joints are, metres, NaN where that is not known.
         scores: (V, P, J).
-        other: (P, J, 3) where a tracker expects the joints, used where `points` has none.
 
     Returns:
         (V, P, J) True for every joint of a swapped part.
     """
-    reference = points if other is None else np.where(np.isfinite(points), points, other)
     poses = np.stack([camera.cam_from_world for camera in cameras])
     cam = np.einsum("vik,pjk->vpji", poses[:, :3, :3], reference) + poses[:, None, None, :3, 3]
     depth = np.maximum(cam[..., 2:], 0.1)  # NaN stays NaN

@@ -121,10 +121,12 @@ def _united(
     """The groups with those put together that are one person's views apart; None if none are."""
     members, tracks = list(groups.members), list(groups.tracks)
     gone: set[int] = set()
-    for first, second in twins(result.points.reshape(len(members), -1, 3)):
+    for first, second, same_sides in twins(result.points.reshape(len(members), -1, 3)):
         apart = np.intersect1d(seen.view[members[first]], seen.view[members[second]]).size == 0
-        both_known = tracks[first] is not None and tracks[second] is not None
-        if apart and not both_known and not gone & {first, second}:
+        known = (tracks[first] is not None) + (tracks[second] is not None)
+        # Without a track nobody can say which of two mirror images has its sides right.
+        solvable = known == 1 or (known == 0 and same_sides)
+        if apart and solvable and not gone & {first, second}:
             members[first] = np.concatenate([members[first], members[second]])
             tracks[first] = tracks[first] or tracks[second]
             gone.add(second)
@@ -237,7 +239,16 @@ class _Stack:
         points = result.points.reshape(people, joints, 3)
         none = np.full((joints, 3), np.nan)
         expected = np.stack([none if hint is None else hint.positions for hint in hints])
-        swapped = swapped_parts(seen.cameras, self.norm, points, self.scores, expected)
+        # The track is not misled by views that swap; but where it calls most views swapped, it is
+        # the one that is wrong, and the views decide among themselves.
+        reference = np.where(np.isfinite(expected), expected, points)
+        swapped = swapped_parts(seen.cameras, self.norm, reference, self.scores)
+        views_with = (self.scores > 0).any(axis=2).sum(axis=0)  # (P,)
+        outvoted = 2 * swapped.any(axis=2).sum(axis=0) > views_with
+        if outvoted.any():
+            reference = np.where(np.isfinite(points), points, expected)
+            again = swapped_parts(seen.cameras, self.norm, reference, self.scores)
+            swapped[:, outvoted] = again[:, outvoted]
         if not swapped.any():
             return False
         for array in (self.pixels, self.norm):

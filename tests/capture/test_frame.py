@@ -136,6 +136,21 @@ def test_a_view_with_swapped_sides_is_put_right(camera: str) -> None:
     assert person.sightings[camera] is swapped  # what the detector said is kept as it said it
 
 
+def test_two_views_against_two_are_settled_by_the_track() -> None:
+    """Two views that swap agree among themselves: without a track they are a second person."""
+    rig = ring_rig(4)
+    truth = walkers(1, 0.1, seed=6)[:1]
+    seen = detect(rig, truth, Noise(missed=0.0, outliers=0.0))[0].sightings
+    flip = list(FLIP)
+    for name in ("cam0", "cam2"):
+        (s,) = seen[name]
+        seen[name] = [replace(s, joints_px=s.joints_px[flip], scores=s.scores[flip])]
+    track = Prediction(5, truth[0, 0] + 0.02, np.full(17, 0.03))
+    (person,) = people_in_frame(rig, seen, predicted=[track]).people
+    assert len(person.sightings) == 4
+    assert np.nanmax(np.linalg.norm(person.positions[5:] - truth[0, 0, 5:], axis=1)) < 0.05
+
+
 def test_swaps_are_found_and_nothing_else_is() -> None:
     """At least 90 % of swapped sightings put right, at most 0.5 % of the others touched."""
     rig, truth = ring_rig(4), walkers(3, 20.0, 10, seed=7)
@@ -231,6 +246,7 @@ def test_small_and_large_people_are_possible(scale: float) -> None:
 
 def test_twins_are_bodies_in_one_place_whichever_side_is_left() -> None:
     body = standing()[0, 0]
-    assert twins(np.stack([body, mirrored(body)])) == [(0, 1)]
+    assert twins(np.stack([body, mirrored(body)])) == [(0, 1, False)]
+    assert twins(np.stack([body, body + 0.02])) == [(0, 1, True)]
     assert twins(np.stack([body, body + 0.2])) == []
     assert twins(body[None]) == []
