@@ -11,6 +11,7 @@ decoder's work. Imports neither PyTorch nor Triton; `kernels.preprocess_triton` 
 bytes that are on a GPU already.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -139,8 +140,9 @@ def with_opencv(
     return batch
 
 
+@functools.lru_cache(maxsize=64)
 def taps_of(old: int, new: int) -> Taps:
-    """How ``new`` pixels are made of ``old`` ones along an axis."""
+    """How ``new`` pixels are made of ``old`` ones along an axis; cameras send the same sizes."""
     places = np.arange(new, dtype=np.int64)
     if new < old:
         # Pixel i of the result is the stretch [i old, (i + 1) old) in units of 1 / new pixel.
@@ -164,13 +166,10 @@ def _taps(
     last_weight: NDArray[np.float64],
     middle_weight: float,
 ) -> Taps:
-    return Taps(
-        first,
-        last,
-        first_weight.astype(np.float32),
-        last_weight.astype(np.float32),
-        float(np.float32(middle_weight)),
-    )
+    weights = first_weight.astype(np.float32), last_weight.astype(np.float32)
+    for array in (first, last, *weights):  # kept and shared
+        array.flags.writeable = False
+    return Taps(first, last, *weights, float(np.float32(middle_weight)))
 
 
 def _matrix(taps: Taps, old: int) -> NDArray[np.float64]:
@@ -197,8 +196,9 @@ def _empty(
     width, height = outer_px
     if normalisation is None:
         return np.zeros((count, height, width, 3), dtype=np.uint8)
-    black = _affine(normalisation)[1][None, :, None, None]
-    return np.ascontiguousarray(np.broadcast_to(black, (count, 3, height, width)))
+    batch = np.empty((count, 3, height, width), dtype=np.float32)
+    batch[:] = _affine(normalisation)[1][:, None, None]
+    return batch
 
 
 def _check(

@@ -75,7 +75,7 @@ def varlen_attention(
         )
     if chosen == "reference":
         return reference(q, k, v, cu_seqlens_q, cu_seqlens_k, causal=causal, scale=scale)
-    queries, keys = cu_seqlens_q.diff().tolist(), cu_seqlens_k.diff().tolist()
+    queries, keys = _lengths(cu_seqlens_q), _lengths(cu_seqlens_k)
     if pads(queries, keys, q.shape[1], q.shape[2]):
         return _padded(q, k, v, cu_seqlens_q, cu_seqlens_k, max_q, max_k, causal, scale)
     return _looped(q, k, v, queries, keys, causal, scale)
@@ -180,6 +180,10 @@ def _looped(
     return torch.cat([*pieces, q.new_zeros((rest_q, *q.shape[1:]))])
 
 
+def _lengths(cu: Tensor) -> list[int]:
+    return [stop - start for start, stop in pairwise(cu.tolist())]
+
+
 def _check(
     q: Tensor, k: Tensor, v: Tensor, cu_q: Tensor, cu_k: Tensor, max_q: int, max_k: int
 ) -> None:
@@ -199,8 +203,7 @@ def _check(
     if cu_q.is_cuda:  # looking at values there would make the host wait
         return
     for name, cu, total, longest in (("q", cu_q, len(q), max_q), ("k", cu_k, len(k), max_k)):
-        at = cu.tolist()
-        lengths = [stop - start for start, stop in pairwise(at)]
+        at, lengths = cu.tolist(), _lengths(cu)
         if at[0] != 0 or min(lengths, default=0) < 0 or at[-1] > total:
             raise BadOperand(f"offsets of {name} must rise from 0 to at most {total}, got {at[:8]}")
         if max(lengths, default=0) > longest:
