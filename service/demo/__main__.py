@@ -108,7 +108,9 @@ def _rendered_take(service: Service, folder: Path, count: int) -> str:
     columns, rows = scene.BOARD_CORNERS
     board = {"board": f"{columns}x{rows}", "square_mm": f"{1e3 * scene.BOARD_SQUARE_M:g}"}
     with bar("calibrating") as step:
-        service.calibrate("rendered", boards, {**board, "reference": "cam0"}, step)
+        service.calibrate(
+            "rendered", boards, {**board, "reference": "cam0", "world": "floor"}, step
+        )
     rig = rig_from_yaml(service.rig_yaml("rendered"))
     grade = f", verdict {rig.verdict.grade}" if rig.verdict else ""
     rms = f"{rig.quality.rms_px:.3f} px" if rig.quality else "not known"

@@ -67,12 +67,13 @@ def truth_rig() -> Rig:
 def board_poses(shared: int = 28, close: int = 12, seed: int = 7) -> list[F64]:
     """Where somebody holds a board, (4, 4) `world_from_board`.
 
-    First in the middle, turned so that two neighbouring cameras see it; then close to one camera
-    after the other and all over its picture, which is what tells its lens. Board coordinates start
-    at the first inner corner, x along the columns, y along the rows, z out of the back.
+    First on the floor, print up, where all cameras see it: that is the world. Then in the middle,
+    turned so that two neighbouring cameras see it; then close to one camera after the other and
+    all over its picture, which is what tells its lens. Board coordinates start at the first inner
+    corner, x along the columns, y along the rows, z out of the back.
     """
     rng = np.random.default_rng(seed)
-    poses = []
+    poses = [np.diag([1.0, -1.0, -1.0, 1.0])]
     for number in range(shared + close):
         near = number >= shared
         facing = np.deg2rad(AZIMUTHS_DEG[number % 4] + (0 if near else 45) + rng.uniform(-18, 18))
