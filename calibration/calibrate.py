@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from .assembly import build_cameras, build_stereo, settle_world
 from .board import Board, check_board_for_rig
-from .camera import F64, Camera
-from .errors import BadFootage, BadInput, Cancelled, UnknownCamera
+from .camera import Camera
+from .errors import Cancelled
 from .extrinsics import connect
 from .footage import Footage
 from .intrinsics import calibrate_lenses
@@ -21,7 +21,8 @@ from .projection import N_INTRINSICS
 from .quality import camera_figures, rig_quality
 from .refinement import free_parameters, refine, view_poses, with_use
 from .report import lens_report, rig_report
-from .rig import Rejected, Rig, RigKind
+from .rig import Rejected, Rig
+from .settings import DEFAULTS, CalibrateSettings, check_lens_sizes, check_settings, kind_of
 from .verdict import evidence_of, judge
 from .views import Sightings, find_boards, without_copies
 
@@ -49,19 +50,6 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class CalibrateSettings:
-    """What a calibration may be told. Empty or None: decided from the footage."""
-
-    name: str = "rig"
-    kind: RigKind | None = None  # by the number of cameras
-    reference: str | None = None  # the first camera
-    world: Literal["reference", "board", "floor"] = "reference"
-    world_moment: str | None = None  # whose board is the world; the one most cameras saw
-    known_lenses: Mapping[str, tuple[F64, F64]] = field(default_factory=dict)  # K, dist: kept fixed
-    workers: int = 1  # pictures looked at side by side
-
-
-@dataclass(frozen=True, slots=True)
 class Calibration:
     """A calibrated rig and everything known about how good it is."""
 
@@ -80,7 +68,7 @@ class LensCalibration:
 def calibrate(
     footage: Footage,
     board: Board,
-    settings: CalibrateSettings = CalibrateSettings(),
+    settings: CalibrateSettings = DEFAULTS,
     *,
     progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -105,7 +93,7 @@ def calibrate(
     """
     watch = _Watch(progress, cancelled)
     check_board_for_rig(board)
-    _check_cameras(footage, settings)
+    check_settings(settings, footage.cameras)
     sightings = find_boards(
         footage, board, progress=watch.stage("detect"), workers=settings.workers
     )
@@ -118,13 +106,14 @@ def calibrate_views(
     sightings: Sightings,
     footage: Footage,
     board: Board,
-    settings: CalibrateSettings = CalibrateSettings(),
+    settings: CalibrateSettings = DEFAULTS,
     *,
     progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Calibration:
     """The rig, from corners that are already found; see `calibrate`."""
     watch = _Watch(progress, cancelled)
+    check_lens_sizes(settings, sightings.sizes_px)
     names = footage.cameras
     reference = settings.reference or names[0]
     sightings, copies = without_copies(sightings)
@@ -148,7 +137,7 @@ def calibrate_views(
     evidence = evidence_of(cameras, figures, quality, edges, rejected, sightings, footage)
     rig = Rig(
         name=settings.name,
-        kind=_kind(footage, settings),
+        kind=kind_of(settings, names),
         reference=reference,
         world="reference",
         cameras=cameras,
@@ -169,7 +158,7 @@ def calibrate_views(
 def calibrate_intrinsics_only(
     footage: Footage,
     board: Board,
-    settings: CalibrateSettings = CalibrateSettings(),
+    settings: CalibrateSettings = DEFAULTS,
     *,
     progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -241,40 +230,6 @@ class _Watch:
             report(count, max(count, EXPECTED_ITERATIONS))
 
         return once
-
-
-def _check_cameras(footage: Footage, settings: CalibrateSettings) -> None:
-    names = footage.cameras
-    if len(names) < 2:
-        raise BadFootage(
-            f"a rig needs at least two cameras, the footage has {len(names)} "
-            f"({', '.join(names) or 'none'}); for one camera calibrate its lens only"
-        )
-    if settings.reference is not None and settings.reference not in names:
-        raise UnknownCamera(
-            f"the reference camera {settings.reference!r} is not one of {', '.join(names)}",
-            camera=settings.reference,
-        )
-    for name, (_, dist) in settings.known_lenses.items():
-        if dist.size != 5 or name not in names:
-            raise BadInput(
-                f"the known lens of {name!r} has {dist.size} coefficients; five (k1 k2 p1 p2 k3) "
-                f"are taken, for the cameras {', '.join(names)}",
-                camera=name,
-            )
-    wanted = {"stereo": 2, "quad": 4}.get(settings.kind or "", len(names))
-    if wanted != len(names):
-        raise BadFootage(
-            f"a {settings.kind} rig has {wanted} cameras, the footage {len(names)} "
-            f"({', '.join(names)}); choose the kind 'multi' or correct the folder"
-        )
-
-
-def _kind(footage: Footage, settings: CalibrateSettings) -> RigKind:
-    if settings.kind is not None:
-        return settings.kind
-    count = len(footage.cameras)
-    return "stereo" if count == 2 else "quad" if count == 4 else "multi"
 
 
 def _once(rejected: tuple[Rejected, ...]) -> tuple[Rejected, ...]:

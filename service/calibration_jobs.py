@@ -41,6 +41,7 @@ class CalibrationRequest:
     layout: str | None = None  # of four-in-one footage
     reference: str | None = None  # the camera that anchors the world
     world: str | None = None  # reference | board | floor
+    world_moment: str | None = None  # whose board is the world
 
     def check(self) -> None:
         """Refuses what cannot be read before anything is kept.
@@ -178,7 +179,7 @@ def _calibration_of(
         footage = footage_from_dir(folder)
     options: Mapping[str, Any] = {
         key: value
-        for key in ("kind", "reference", "world")
+        for key in ("kind", "reference", "world", "world_moment")
         if (value := getattr(request, key)) is not None
     }
     settings = CalibrateSettings(name=name, **options)

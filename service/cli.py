@@ -20,6 +20,7 @@ from models.errors import ModelError
 from .commands import (
     calibrate,
     capture,
+    check_rig,
     detect,
     doctor,
     evaluate,
@@ -73,6 +74,7 @@ app = typer.Typer(
 )
 app.command()(prepare.prepare)
 app.command()(calibrate.calibrate)
+app.command()(check_rig.check_rig)
 app.command()(detect.detect)
 app.command()(capture.capture)
 app.command()(reconstruct.reconstruct)

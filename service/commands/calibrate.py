@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -47,9 +47,18 @@ def calibrate(
         Literal["reference", "board", "floor"],
         typer.Option(help="Where its origin is: the camera, the board, or the board on the floor."),
     ] = "reference",
+    world_moment: Annotated[
+        str | None,
+        typer.Option(metavar="MOMENT", help="Whose board; else the one most cameras saw."),
+    ] = None,
+    lenses: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Lenses that are known and stay: any rig file."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Of the rig; else the file's name.")] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What was measured, as JSON.")
+        Path | None,
+        typer.Option(metavar="FILE", help="What was measured: a page if .html, else JSON."),
     ] = None,
 ) -> None:
     """Calibrate a rig from footage of a chessboard or ChArUco board."""
@@ -59,6 +68,9 @@ def calibrate(
     from calibration.layout import parse_layout
     from calibration.prepare import footage_from_dir, footage_from_quad
     from calibration.rig_file import rig_to_yaml
+    from calibration.settings import lenses_in
+
+    from .export import read_rig
 
     target = parse_board(board, square_mm)
     if quad is None:
@@ -70,11 +82,15 @@ def calibrate(
             "--quad and --intrinsics do not go together: cut the footage first (quadglass "
             "prepare), then calibrate the folder that it writes with --intrinsics"
         )
+    known = lenses_in(read_rig(lenses), pictures.cameras) if lenses else ({}, {})
     settings = CalibrateSettings(
         name=name or out.name.split(".")[0],
         kind=kind,
         reference=reference,
         world=world,
+        world_moment=world_moment,
+        known_lenses=known[0],
+        known_sizes_px=known[1],
         workers=len(os.sched_getaffinity(0)),
     )
     with bar("looking for the board") as step:
@@ -87,12 +103,18 @@ def calibrate(
     out.write_text(rig_to_yaml(calibration.rig), encoding="utf-8")
     if report is not None:
         report.parent.mkdir(parents=True, exist_ok=True)
-        report.write_text(
-            json.dumps(calibration.report, indent=2, allow_nan=False), encoding="utf-8"
-        )
+        report.write_text(_as_text(calibration.report, report), encoding="utf-8")
     results.print(camera_table(calibration.rig))
     _show_verdict(calibration.rig)
     remark(f"-> {out}{f', {report}' if report else ''}")
+
+
+def _as_text(report: dict[str, Any], path: Path) -> str:
+    from calibration.report_html import report_html
+
+    if path.suffix.lower() in (".html", ".htm"):
+        return report_html(report)
+    return json.dumps(report, indent=2, allow_nan=False)
 
 
 def camera_table(rig: Rig) -> Table:

@@ -6,15 +6,16 @@ import shutil
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
 from calibration.footage import clips_in, quad_clips
 from calibration.layout import parse_layout
+from calibration.report_html import report_html
 
 from ..calibration_jobs import CalibrationRequest
-from ..errors import BadValue, NoViews
+from ..errors import BadValue, NotFound, NoViews
 from ..forms import number, require_multipart, uploads
 from ..state import Service, ServiceDep
 from ..uploads import Upload, save_footage
@@ -31,8 +32,11 @@ _VALUES = {
     "layout": "How four cameras lie in one picture: `2x2`, `4x1`, `1x4` or `x,y,w,h;…`.",
     "reference": "The camera that anchors the world; the first if absent.",
     "world": "`reference` (that camera is the origin), `board` or `floor` (where the board lay).",
+    "world_moment": "Name of the moment whose board is the world; the one most cameras saw.",
 }
 _CHOICES = {"kind": ("quad", "stereo", "multi"), "world": ("reference", "board", "floor")}
+# The page carries its own styles and drawings and loads nothing.
+_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 _BODY = pictures_body(
     "A camera's footage, the field is its name: pictures (one field each), a video, or a zip. "
     "`footage` holds all cameras at once: a zip with a folder or video for each, or, with "
@@ -93,6 +97,19 @@ async def get_report(calibration: str, service: ServiceDep) -> dict[str, Any]:
     return service.store.report(calibration)
 
 
+@router.get("/calibrations/{calibration}/report.html", response_class=HTMLResponse)
+async def get_report_page(calibration: str, service: ServiceDep) -> HTMLResponse:
+    """What was measured while calibrating, as one page with pictures."""
+    report = service.store.report(calibration)
+    if "findings" not in report:
+        raise NotFound(
+            f"calibration {calibration!r} was imported, so nothing was measured; its cameras are "
+            f"at /v1/calibrations/{calibration}"
+        )
+    page = await run_in_threadpool(report_html, report)
+    return HTMLResponse(page, headers={"Content-Security-Policy": _PAGE_POLICY})
+
+
 @router.post("/calibrations/{calibration}/activate")
 async def activate(calibration: str, service: ServiceDep) -> dict[str, Any]:
     """Puts the calibration in force for its rig; captures that began keep theirs."""
@@ -129,6 +146,7 @@ def _request(form: FormData) -> CalibrationRequest:
         layout=values.get("layout") or None,
         reference=values.get("reference") or None,
         world=values.get("world") or None,
+        world_moment=values.get("world_moment") or None,
     )
 
 

@@ -47,6 +47,7 @@ export const path = {
   calibration: (id) => `/v1/calibrations/${part(id)}`,
   calibrationFile: (id) => `/v1/calibrations/${part(id)}/rig.yaml`,
   calibrationReport: (id) => `/v1/calibrations/${part(id)}/report.json`,
+  calibrationPage: (id) => `/v1/calibrations/${part(id)}/report.html`,
   activate: (id) => `/v1/calibrations/${part(id)}/activate`,
   images: () => "/v1/images",
   captures: () => "/v1/captures",

@@ -20,7 +20,7 @@ from service.commands.detect import coco_result, image_ids
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 NAMES = [
     *("prepare", "calibrate", "detect", "capture", "reconstruct", "serve", "work", "train"),
-    *("evaluate", "export", "doctor"),
+    *("evaluate", "export", "doctor", "check-rig"),
 ]
 
 
@@ -136,6 +136,24 @@ def test_calibrate_a_stereo_pair_to_yaml_and_report(tmp_path):
     # 3.335 squares between the cameras, 1 %: what its README asks of a calibration.
     assert np.linalg.norm(rig.stereo.t) == pytest.approx(3.335 * 0.025, rel=0.01)
     assert json.loads(report.read_text())
+
+    # The lenses alone are enough to place the cameras again, and the same pictures say they stand.
+    page, again = tmp_path / "report.html", tmp_path / "again.yaml"
+    run(
+        "calibrate", tmp_path / "pair", "--board", "9x6", "--square-mm", 25, "--lenses", out,
+        "--world", "board", "--world-moment", "05", "-o", again, "--report", page,
+    )  # fmt: skip
+    second = rig_from_yaml(again.read_text())
+    assert second.world == "board"
+    for camera in rig.cameras:
+        np.testing.assert_allclose(second.camera(camera.name).K, camera.K, rtol=1e-12)
+    assert page.read_text().startswith("<!doctype html>")
+    check = ("check-rig", tmp_path / "pair", "--rig", out, "--board", "9x6", "--square-mm", 25)
+    drifts = json.loads(run(*check, "--json").stdout)["cameras"]
+    assert [(drift["camera"], drift["moved"]) for drift in drifts] == [
+        ("left", False),
+        ("right", False),
+    ]
 
 
 def test_prepare_cuts_a_four_in_one_picture(tmp_path):

@@ -90,6 +90,11 @@ def test_pictures_of_a_board_become_a_calibration(
     assert calibration["rms_px"] <= 0.4
     assert calibration["verdict"]["grade"] in ("good", "usable")
     assert pair.get(f"/v1/calibrations/{job['calibration']}/report.json").json()
+    page = pair.get(f"/v1/calibrations/{job['calibration']}/report.html")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert "style-src 'unsafe-inline'" in page.headers["content-security-policy"]
+    assert page.text.count("<svg") > 4
     assert b"stereo:" in pair.get("/v1/rigs/pair/rig.yaml").content
     # The footage is not needed any more, and is gone.
     late = pair.delete(address)

@@ -1,6 +1,6 @@
 // A calibration at work: its steps as they come, then the report, findings first.
 
-import { follow, path, read, send } from "../api.js";
+import { follow, path, read, save, send } from "../api.js";
 import { camerasOf } from "../cameras.js";
 import { h, put } from "../dom.js";
 import { moment, words } from "../format.js";
@@ -129,6 +129,12 @@ async function showReport(root, job, signal) {
       notice(error.message, "bad");
     }
   };
+  // Fetched, not followed: a link would not carry the key.
+  const getPage = async (event) => {
+    event.preventDefault();
+    const page = path.calibrationPage(job.calibration);
+    await save(page, `${job.rig}-report.html`).catch((error) => notice(error.message, "bad"));
+  };
   put(
     root,
     h(
@@ -160,6 +166,16 @@ async function showReport(root, job, signal) {
               download: `${job.rig}.yaml`,
             },
             "rig.yaml",
+          ),
+          h(
+            "a",
+            {
+              class: "button",
+              href: path.calibrationPage(job.calibration),
+              download: `${job.rig}-report.html`,
+              on: { click: getPage },
+            },
+            "Report with pictures",
           ),
         ),
         h("section", { class: "card" }, h("h2", {}, "Distances"), distanceTable(cameras)),
