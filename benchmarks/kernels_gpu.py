@@ -293,13 +293,13 @@ def measure(*, quick: bool) -> list[dict[str, object]]:
     if not torch.cuda.is_available():
         print("GPU: not measured, there is none on this machine")
         return [asdict(Figure("all", "", "", None, note="not measured: no GPU"))]
-    from models.hourglass import StackedHourglass, published
+    from models.hourglass import StackedHourglass, published_ae
 
     name = torch.cuda.get_device_name()
     print(f"GPU: {name}, CUDA {torch.version.cuda}")
     repeat, shapes = (10, SHAPES[:2]) if quick else (50, SHAPES)
     figures: list[Figure] = []
-    network = StackedHourglass(published())
+    network = StackedHourglass(published_ae())
     sections = (
         ceilings("cuda", 4096 if quick else 8192, repeat),
         dense("cuda", shapes, torch.bfloat16, repeat),

@@ -1,6 +1,7 @@
 """The pieces networks are made of. Needs PyTorch; the serving path never imports it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, TypeAlias
 
 import torch
@@ -13,8 +14,11 @@ __all__ = [
     "BlockName",
     "Bottleneck",
     "Conv",
+    "DepthwiseBlock",
+    "InvertedBlock",
     "PlainBlock",
     "Pointwise",
+    "PreactivationBlock",
     "activation",
     "block",
     "grid",
@@ -22,7 +26,12 @@ __all__ = [
 ]
 
 ActivationName: TypeAlias = Literal["relu", "silu", "gelu", "hardswish"]
-BlockName: TypeAlias = Literal["bottleneck", "plain"]
+BlockName: TypeAlias = Literal[
+    "bottleneck", "preactivation", "plain", "depthwise5", "depthwise7", "inverted"
+]
+
+# MobileNetV2 widens six times; at twice an hourglass costs what it costs with bottlenecks.
+_EXPANSION = 2
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -69,12 +78,29 @@ class Conv(nn.Module):
         *,
         norm: bool,
         stride: int = 1,
+        groups: int = 1,
+        bias: bool | None = None,
     ) -> None:
+        """Build it.
+
+        Args:
+            inputs: channels.
+            outputs: channels.
+            kernel: side, odd.
+            act: activation.
+            norm: normalise over the batch.
+            stride: 1, or 2 to halve the map.
+            groups: as many as channels for a depthwise convolution.
+            bias: None has one where no normalisation takes it out again.
+        """
         super().__init__()
+        biased = not norm if bias is None else bias
         self.conv: nn.Conv2d = (
-            Pointwise(inputs, outputs, bias=not norm)
+            Pointwise(inputs, outputs, bias=biased)
             if kernel == 1
-            else nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, bias=not norm)
+            else nn.Conv2d(
+                inputs, outputs, kernel, stride, (kernel - 1) // 2, groups=groups, bias=biased
+            )
         )
         self.norm = nn.BatchNorm2d(outputs) if norm else nn.Identity()
         self.act = activation(act) if act is not None else nn.Identity()
@@ -110,12 +136,83 @@ class PlainBlock(Conv):
         super().__init__(inputs, outputs, 3, act, norm=norm)
 
 
+class PreactivationBlock(nn.Module):
+    """Residual block that normalises before it convolves (He et al. 2016, Identity Mappings).
+
+    The block of the published single-person network.
+    """
+
+    def __init__(self, inputs: int, outputs: int, act: ActivationName, *, norm: bool) -> None:
+        super().__init__()
+        middle = outputs // 2
+        self.norm1 = nn.BatchNorm2d(inputs) if norm else nn.Identity()
+        self.reduce = Pointwise(inputs, middle)
+        self.norm2 = nn.BatchNorm2d(middle) if norm else nn.Identity()
+        self.mix = nn.Conv2d(middle, middle, 3, padding=1)
+        self.norm3 = nn.BatchNorm2d(middle) if norm else nn.Identity()
+        self.expand = Pointwise(middle, outputs)
+        self.skip = nn.Identity() if inputs == outputs else Pointwise(inputs, outputs)
+        self.act = activation(act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H, W)."""
+        y = self.reduce(self.act(self.norm1(x)))
+        y = self.mix(self.act(self.norm2(y)))
+        y = self.expand(self.act(self.norm3(y)))
+        total: Tensor = y + self.skip(x)
+        return total
+
+
+class DepthwiseBlock(nn.Module):
+    """Residual block of a wide convolution in every channel alone, then a 1x1 over them."""
+
+    def __init__(
+        self, inputs: int, outputs: int, act: ActivationName, *, norm: bool, kernel: int
+    ) -> None:
+        super().__init__()
+        self.spread = Conv(inputs, inputs, kernel, act, norm=norm, groups=inputs)
+        self.mix = Conv(inputs, outputs, 1, None, norm=norm)
+        self.skip = nn.Identity() if inputs == outputs else Pointwise(inputs, outputs)
+        self.act = activation(act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H, W)."""
+        y: Tensor = self.act(self.skip(x) + self.mix(self.spread(x)))
+        return y
+
+
+class InvertedBlock(nn.Module):
+    """Residual block through more channels, mixed depthwise (Sandler et al. 2018, MobileNetV2)."""
+
+    def __init__(self, inputs: int, outputs: int, act: ActivationName, *, norm: bool) -> None:
+        super().__init__()
+        middle = _EXPANSION * inputs
+        self.widen = Conv(inputs, middle, 1, act, norm=norm)
+        self.spread = Conv(middle, middle, 3, act, norm=norm, groups=middle)
+        self.project = Conv(middle, outputs, 1, None, norm=norm)
+        self.skip = nn.Identity() if inputs == outputs else Pointwise(inputs, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H, W)."""
+        y: Tensor = self.skip(x) + self.project(self.spread(self.widen(x)))
+        return y
+
+
+_BLOCKS: dict[str, Callable[..., nn.Module]] = {
+    "bottleneck": Bottleneck,
+    "preactivation": PreactivationBlock,
+    "plain": PlainBlock,
+    "depthwise5": partial(DepthwiseBlock, kernel=5),
+    "depthwise7": partial(DepthwiseBlock, kernel=7),
+    "inverted": InvertedBlock,
+}
+
+
 def block(
     name: BlockName, inputs: int, outputs: int, act: ActivationName, *, norm: bool
 ) -> nn.Module:
     """The named block from ``inputs`` to ``outputs`` channels."""
-    kind = Bottleneck if name == "bottleneck" else PlainBlock
-    return kind(inputs, outputs, act, norm=norm)
+    return _BLOCKS[name](inputs, outputs, act, norm=norm)
 
 
 class Attention(nn.Module):

@@ -11,16 +11,29 @@ One network, two ways into it:
 Needs PyTorch; the serving path runs the exported file instead.
 """
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from .blocks import ActivationName, Attention, BlockName, Conv, Pointwise, block, grid, zero_conv
+from .architectures import (
+    HourglassConfig,
+    PixelsName,
+    mmpose_ae,
+    published_ae,
+    published_single,
+    quadglass_m,
+    quadglass_s,
+    small,
+)
+from .blocks import Attention, Conv, Pointwise, block, grid, zero_conv
 from .movenet import HEAD_CHANNELS, LIGHTNING, MULTIPOSE, TRUNK_CHANNELS, MoveNetTrunk, TrunkMaps
+from .stems import stem
 
 __all__ = [
     "FIELD_CELLS",
@@ -29,44 +42,26 @@ __all__ = [
     "PoseMaps",
     "StackMaps",
     "StackedHourglass",
-    "published",
+    "mmpose_ae",
+    "published_ae",
+    "published_single",
     "quadglass_m",
     "quadglass_s",
     "small",
 ]
 
-FrontName: TypeAlias = Literal["paper", "light", "movenet-lightning", "movenet-multipose"]
-
 # The centre field is predicted in units of eight cells: targets then stay near one.
 FIELD_CELLS = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class HourglassConfig:
-    """The shape of a network; saved inside its checkpoint."""
-
-    name: str
-    front: FrontName
-    stacks: int
-    width: int  # channels at the hourglass's own resolution
-    growth: int  # channels added a level down
-    depth: int  # times the map is halved
-    block: BlockName
-    features: int  # blocks between an hourglass and its outputs
-    activation: ActivationName = "relu"
-    norm: bool = True
-    attention: bool = False  # at the lowest resolution
-    center_field: bool = False  # also predict each joint's way to its person's centre
-    spare_outputs: int = 0  # channels the published network predicts and nobody reads
-    checkpointing: bool = False  # recompute each stack in the backward pass
-    joints: int = 17
+# Of ImageNet's pictures, RGB in 0 to 1, as torchvision has them.
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
 class StackMaps(NamedTuple):
     """What one stack says, at a quarter of the input's size."""
 
     heat: Tensor  # (B, J, h, w), in [0, 1] on the pretrained path
-    tags: Tensor  # (B, J, h, w)
+    tags: Tensor  # (B, J, h, w), no channels at all in a network for one person
     field: Tensor | None  # (B, 3 J, h, w) x and y to the centre in FIELD_CELLS, log size
 
 
@@ -75,34 +70,6 @@ class PoseMaps(NamedTuple):
 
     stacks: list[StackMaps]  # first to last; all are supervised, the last is decoded
     trunk: TrunkMaps | None
-
-
-def small(stacks: int = 1) -> HourglassConfig:
-    """From scratch, 64 channels behind a light stem: for tests and small domains."""
-    return HourglassConfig("small", "light", stacks, 64, 0, 3, "bottleneck", 1, attention=True)
-
-
-def published() -> HourglassConfig:
-    """The associative-embedding network as published: 4 stacks, 256 + 128 a level, 512 px."""
-    return HourglassConfig(
-        "published-ae", "paper", 4, 256, 128, 4, "plain", 2, norm=False, spare_outputs=34
-    )
-
-
-def quadglass_s() -> HourglassConfig:
-    """Lightning's trunk and one hourglass: live capture on two cores."""
-    return _pretrained("quadglass-s", "movenet-lightning")
-
-
-def quadglass_m() -> HourglassConfig:
-    """MultiPose's trunk and one hourglass: the default for pictures and files."""
-    return _pretrained("quadglass-m", "movenet-multipose")
-
-
-def _pretrained(name: str, front: FrontName) -> HourglassConfig:
-    return HourglassConfig(
-        name, front, 1, 64, 0, 3, "bottleneck", 1, attention=True, center_field=True
-    )
 
 
 class Hourglass(nn.Module):
@@ -165,15 +132,12 @@ class StackedHourglass(nn.Module):
                 _block(config, width, width),
             )
         else:
-            self.stem = _paper_stem(config) if config.front == "paper" else _light_stem(config)
+            self.stem = stem(config)
         self.stacks = nn.ModuleList(_Stack(config, sides[1:]) for _ in range(config.stacks))
         outputs = _output_channels(config)
-        self.merge_features = nn.ModuleList(
-            Pointwise(width, width) for _ in range(config.stacks - 1)
-        )
-        self.merge_outputs = nn.ModuleList(
-            Pointwise(outputs, width) for _ in range(config.stacks - 1)
-        )
+        between = range(config.stacks - 1)
+        self.merge_features = nn.ModuleList(_merge(config, width) for _ in between)
+        self.merge_outputs = nn.ModuleList(_merge(config, outputs) for _ in between)
 
     def forward(self, x: Tensor) -> PoseMaps:
         """(B, 3, H, W) RGB 0..255 -> maps at H / 4, W / 4; H and W are multiples of 32 or 64."""
@@ -198,10 +162,13 @@ class StackedHourglass(nn.Module):
             y = self.stem(torch.cat([known, heat], 1)) + self.side(trunk.sides[0])
             sides = trunk.sides[1:]
         else:
-            y = self.stem(x / 255)
+            y = self.stem(_normalised(x, self.config.pixels))
         for index, stack in enumerate(self.stacks):
             if self.config.checkpointing and torch.is_grad_enabled():
-                features, raw, logits = checkpoint(stack, y, logits, sides, use_reentrant=False)
+                again = partial(_replay, stack)
+                features, raw, logits = checkpoint(
+                    stack, y, logits, sides, use_reentrant=False, context_fn=again
+                )
             else:
                 features, raw, logits = stack(y, logits, sides)
             found.append(_split(self.config, raw))
@@ -218,9 +185,10 @@ class _Stack(nn.Module):
         width = config.width
         self.config = config
         self.hourglass = Hourglass(config, config.depth, width, sides)
-        self.features = nn.Sequential(
-            *(_block(config, width, width) for _ in range(config.features))
-        )
+        features = [_block(config, width, width) for _ in range(config.features)]
+        if config.closing:
+            features.append(Conv(width, width, 1, config.activation, norm=config.norm, bias=True))
+        self.features = nn.Sequential(*features)
         if config.center_field:
             act, joints = config.activation, config.joints
             # Starts as no correction at all, so the trunk's heatmaps are the first guess.
@@ -269,33 +237,50 @@ def _centers(field: Tensor, place: Tensor) -> Tensor:
 def _split(config: HourglassConfig, raw: Tensor) -> StackMaps:
     joints = config.joints
     field = raw[:, 2 * joints :] if config.center_field else None
-    return StackMaps(raw[:, :joints], raw[:, joints : 2 * joints], field)
+    tags = raw[:, joints : 2 * joints] if config.tags else raw[:, :0]
+    return StackMaps(raw[:, :joints], tags, field)
 
 
 def _output_channels(config: HourglassConfig) -> int:
-    return config.joints * (5 if config.center_field else 2) + config.spare_outputs
+    maps = 1 + config.tags + 3 * config.center_field
+    return config.joints * maps + config.spare_outputs
+
+
+def _merge(config: HourglassConfig, inputs: int) -> nn.Module:
+    """What a stack found, on its way into the next one's input."""
+    if config.merge_norm:
+        return Conv(inputs, config.width, 1, None, norm=True)
+    return Pointwise(inputs, config.width)
+
+
+def _normalised(x: Tensor, pixels: PixelsName) -> Tensor:
+    """(B, 3, H, W) RGB 0..255 as the network was trained to see it."""
+    x = x / 255
+    if pixels == "unit":
+        return x
+    mean = x.new_tensor(_IMAGENET_MEAN)[:, None, None]
+    return (x - mean) / x.new_tensor(_IMAGENET_DEVIATION)[:, None, None]
+
+
+def _replay(stack: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """The forward pass as it is, and its repetition without a second look at the statistics."""
+    return nullcontext(), _unrecorded(stack)
+
+
+@contextmanager
+def _unrecorded(stack: nn.Module) -> Iterator[None]:
+    """Running means and variances stay as they are, or each batch would count twice."""
+    norms = [part for part in stack.modules() if isinstance(part, nn.BatchNorm2d)]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        # Not `track_running_stats`: the pass must save the tensors that the first one saved.
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (momentum, seen) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, seen
 
 
 def _block(config: HourglassConfig, inputs: int, outputs: int) -> nn.Module:
     return block(config.block, inputs, outputs, config.activation, norm=config.norm)
-
-
-def _paper_stem(config: HourglassConfig) -> nn.Module:
-    """The published way to a quarter of the size; costs more than a whole small network."""
-    act, norm, width = config.activation, config.norm, config.width
-    return nn.Sequential(
-        Conv(3, 64, 7, act, norm=norm, stride=2),
-        Conv(64, 128, 3, act, norm=norm),
-        nn.MaxPool2d(2),
-        Conv(128, 128, 3, act, norm=norm),
-        Conv(128, width, 3, act, norm=norm),
-    )
-
-
-def _light_stem(config: HourglassConfig) -> nn.Module:
-    act, norm, width = config.activation, config.norm, config.width
-    return nn.Sequential(
-        Conv(3, width // 2, 3, act, norm=norm, stride=2),
-        Conv(width // 2, width, 3, act, norm=norm, stride=2),
-        _block(config, width, width),
-    )
