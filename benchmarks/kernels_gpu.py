@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from triton.runtime.errors import TritonError
 
 from kernels import attention, varlen_attention
 from kernels.packing import spans
@@ -77,7 +78,7 @@ def timed(what: str, case: str, who: str, run: Callable[[], object], **about: ob
     device, repeat = str(about["device"]), int(str(about["repeat"]))
     try:
         ms = milliseconds(run, device, repeat)
-    except (RuntimeError, NotImplementedError, ImportError) as error:
+    except (RuntimeError, ImportError, TritonError) as error:
         return Figure(what, case, who, None, note=str(error).splitlines()[0][:100])
     flops, moved = about.get("flops"), about.get("moved")
     return Figure(
@@ -209,7 +210,7 @@ def decode(device: str, side: int, repeat: int, views: int = 4) -> Iterator[Figu
     """Peaks and tags of several views of six people."""
     from kernels.peaks_triton import find_peaks_on_gpu
 
-    from .kernels import pose_maps
+    from .peaks_peers import pose_maps
 
     heat, tags, _ = pose_maps(6, views=views, side=side)
     maps = torch.from_numpy(heat).to(device, torch.float16)

@@ -14,13 +14,13 @@ logger = logging.getLogger(__name__)
 
 @functools.cache
 def compiled() -> bool:
-    """True if numba is installed and ``QUADGLASS_NUMBA`` is not ``0``.
+    """True if numba is installed and ``KERNELS_NUMBA`` is not ``0``.
 
     Without it the plain numpy definitions run, which give the same and take about ten times as
     long.
     """
     return (
-        os.environ.get("QUADGLASS_NUMBA", "1") != "0"
+        os.environ.get("KERNELS_NUMBA", "1") != "0"
         and importlib.util.find_spec("numba") is not None
     )
 

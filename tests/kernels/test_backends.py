@@ -87,7 +87,7 @@ def test_without_numba_the_definitions_run(monkeypatch):
 
 def test_switch_by_environment(monkeypatch):
     compiled.compiled.cache_clear()
-    monkeypatch.setenv("QUADGLASS_NUMBA", "0")
+    monkeypatch.setenv("KERNELS_NUMBA", "0")
     assert not compiled.compiled()
     assert warm_up.__globals__["compiled"]() is False
     compiled.compiled.cache_clear()
