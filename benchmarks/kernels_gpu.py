@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from triton.runtime.errors import TritonError
 
 from kernels import attention, varlen_attention
 from kernels.packing import spans
@@ -75,6 +74,8 @@ def milliseconds(run: Callable[[], object], device: str, repeat: int) -> float:
 
 def timed(what: str, case: str, who: str, run: Callable[[], object], **about: object) -> Figure:
     """A figure, or why there is none: not every peer takes every shape on every card."""
+    from triton.runtime.errors import TritonError  # needed only where something is measured
+
     device, repeat = str(about["device"]), int(str(about["repeat"]))
     try:
         ms = milliseconds(run, device, repeat)
