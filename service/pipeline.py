@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from calibration.errors import WrongFrameSize
 from calibration.rig import Rig
 from capture.frame import CaptureSettings, people_in_frame
-from capture.people import FramePeople, Person
+from capture.people import FramePeople, Person, Prediction
 from models.grouping import DecodeSettings, group
 from models.predictor import Predictor
 from models.sighting import Sighting
@@ -55,6 +55,7 @@ class Views:
     pictures: Mapping[str, Picture]
     rig: Rig | None
     timings_ms: Timings = field(default_factory=dict)
+    predicted: Sequence[Prediction] = ()  # where tracked people are expected, if that is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,23 @@ def run_frame_set(
 
 
 def run_pictures(
-    images: Mapping[str, Picture], rig: Rig | None, predictor: Predictor, settings: PipelineSettings
+    images: Mapping[str, Picture],
+    rig: Rig | None,
+    predictor: Predictor,
+    settings: PipelineSettings,
+    predicted: Sequence[Prediction] = (),
 ) -> Seen:
-    """Who is in pictures that are decoded already, those of a video say."""
+    """Who is in pictures that are decoded already, those of a video say.
+
+    Args:
+        images: by camera.
+        rig: the calibrated cameras; without one people stay 2D.
+        predictor: the network.
+        settings: of each step.
+        predicted: where a tracker expects people; it helps to tell them and their sides apart.
+    """
     check_sizes(images, rig)
-    return run_views([Views(images, rig)], predictor, settings)[0]
+    return run_views([Views(images, rig, predicted=predicted)], predictor, settings)[0]
 
 
 def decode_views(
@@ -125,7 +138,7 @@ def run_views(
                 ]
                 for name, picture in views.pictures.items()
             }
-        found = _in_metres(views.rig, sightings, settings.people, timings)
+        found = _in_metres(views, sightings, settings.people, timings)
         sizes_px = {name: picture.size_px for name, picture in views.pictures.items()}
         seen.append(Seen(found.people, found.single_view, sizes_px, timings))
     return seen
@@ -157,15 +170,15 @@ def check_sizes(pictures: Mapping[str, Picture], rig: Rig | None) -> None:
 
 
 def _in_metres(
-    rig: Rig | None,
+    views: Views,
     sightings: Mapping[str, Sequence[Sighting]],
     settings: CaptureSettings,
     timings: Timings,
 ) -> FramePeople:
-    if rig is None:
+    if views.rig is None:
         return FramePeople((), {name: tuple(people) for name, people in sightings.items()})
     with _timed(timings, "triangulate"):
-        return people_in_frame(rig, sightings, settings)
+        return people_in_frame(views.rig, sightings, settings, views.predicted)
 
 
 @contextmanager

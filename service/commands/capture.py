@@ -102,7 +102,8 @@ def _run(
             camera: Picture(image, (image.shape[1], image.shape[0]))
             for camera, image in frame_set.images.items()
         }
-        seen = run_pictures(pictures, rig, predictor, PipelineSettings())
+        expected = tracker.predict(frame_set.timestamp_ns)
+        seen = run_pictures(pictures, rig, predictor, PipelineSettings(), expected)
         yield Frame(
             rig=rig.name,
             calibration="",

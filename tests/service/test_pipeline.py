@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from calibration.camera import Source, project
 from calibration.errors import UnknownCamera, WrongFrameSize
-from capture.people import Person
+from capture.people import Person, Prediction
 from service.decode import Picture
 from service.errors import BrokenImage
 from service.pipeline import (
@@ -119,6 +119,23 @@ def test_decoded_pictures_take_the_same_way(predictor: DotPredictor) -> None:
     }
     (found,) = run_pictures(pictures, RIG, predictor, SETTINGS).people
     assert_near(found, truth)
+
+
+def test_a_track_is_the_third_witness_of_two_views(predictor: DotPredictor) -> None:
+    """A wrist half a metre from where its track expects it is not believed from two views."""
+    truth = person()
+    pictures = {
+        camera.name: Picture(draw([project(camera, truth)], (640, 400)), (640, 400))
+        for camera in RIG.cameras[:2]
+    }
+    expected = truth.copy()
+    expected[9, 2] += 0.5
+    track = Prediction(3, expected, np.full(len(truth), 0.01))
+    (alone,) = run_pictures(pictures, RIG, predictor, SETTINGS).people
+    (told,) = run_pictures(pictures, RIG, predictor, SETTINGS, [track]).people
+    assert alone.sources[9] == "triangulated"
+    assert told.sources[9] == "rejected"
+    assert told.sources[10] == "triangulated"
 
 
 def test_every_stage_is_timed(predictor: DotPredictor) -> None:
