@@ -36,14 +36,15 @@ class DecodeSettings:
 
     peak_score: float = 0.1  # a weaker peak belongs to nobody, as published
     seed_score: float = 0.15  # a weaker centre is no person
-    founder_score: float = 0.6  # a peak that fits nobody founds a person from here on
+    founder_score: float = 0.7  # a peak that fits nobody founds a person from here on
+    lone_founder_score: float = 0.3  # the same where the network has no map of centres
     tag_spread: float = 1.0
     center_spread: float = 0.35  # over the person's size
     place_spread: float = 0.4  # over the person's size
     gate: float = 9.0  # largest misfit, that is three spreads
     least_joints: int = 3  # of a person founded on a centre
     least_joints_unseeded: int = 4
-    least_score: float = 0.15  # of a person
+    least_score: float = 0.2  # of a person
     same_seed_likeness: float = 0.3  # two centres whose poses are more alike are one person
     same_likeness: float = 0.5  # so are two people more alike than this
     fill_score: float = 0.03  # a peak this weak may fill a gap
@@ -92,7 +93,9 @@ def _collect(crowd: Crowd, joint: int, settings: DecodeSettings) -> None:
     people, chosen = linear_sum_assignment(gain, maximize=True)
     real = gain[people, chosen] > 0
     crowd.add(people[real], joint, peaks[chosen[real]])
-    strangers = ~fits.any(0) & (scores[peaks] >= settings.founder_score)
+    has_centers = len(crowd.candidates.seed_scores) > 0
+    founds = settings.founder_score if has_centers else settings.lone_founder_score
+    strangers = ~fits.any(0) & (scores[peaks] >= founds)
     crowd.found(joint, peaks[strangers])
 
 
