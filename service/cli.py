@@ -25,6 +25,7 @@ from .commands import (
     doctor,
     evaluate,
     export,
+    models,
     prepare,
     reconstruct,
     serve,
@@ -84,6 +85,7 @@ app.command()(work.work)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(doctor.doctor)
+app.add_typer(models.app, name="models")
 
 
 def _show_version(wanted: bool) -> None:

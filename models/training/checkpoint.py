@@ -8,6 +8,7 @@ import torch
 
 from ..errors import CheckpointMismatch
 from ..hourglass import HourglassConfig, StackedHourglass
+from ..tensor_file import fill, read_tensor_file
 
 __all__ = ["Checkpoint", "load_checkpoint", "load_network", "save_checkpoint"]
 
@@ -48,33 +49,41 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a run's state.
 
     Raises:
-        CheckpointMismatch: not a checkpoint of ours.
+        WeightsMissing: no such file.
+        WeightsDamaged: it cannot be read.
+        CheckpointMismatch: not a checkpoint of ours, or of a later version.
     """
-    stored = torch.load(path, map_location="cpu", weights_only=True)
+    stored = read_tensor_file(path)
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:
-        raise CheckpointMismatch(f"{path} is not a {FORMAT} file; give a checkpoint of `train`")
-    return Checkpoint(
-        config=HourglassConfig(**stored["config"]),
-        network=stored["network"],
-        average=stored["average"],
-        optimizer=stored["optimizer"],
-        step=int(stored["step"]),
-        seconds=float(stored["seconds"]),
-    )
+        raise CheckpointMismatch(
+            f"{path} is not a {FORMAT} file; give a checkpoint of `train`, or make one of a "
+            "published network's with `quadglass models import`"
+        )
+    try:
+        return Checkpoint(
+            config=HourglassConfig(**stored["config"]),
+            network=stored["network"],
+            average=stored["average"],
+            optimizer=stored["optimizer"],
+            step=int(stored["step"]),
+            seconds=float(stored["seconds"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointMismatch(
+            f"{path} says it is a {FORMAT} file but differs ({type(error).__name__}: {error}); "
+            "it was written by another version, use that one"
+        ) from error
 
 
 def load_network(path: Path) -> StackedHourglass:
     """The averaged network of a checkpoint, ready to look at pictures.
 
     Raises:
+        WeightsMissing: no such file.
+        WeightsDamaged: it cannot be read, or holds NaN.
         CheckpointMismatch: not a checkpoint of ours, or keys that do not fit its configuration.
     """
     checkpoint = load_checkpoint(path)
     network = StackedHourglass(checkpoint.config)
-    missing, unexpected = network.load_state_dict(checkpoint.average, strict=False)
-    if missing or unexpected:
-        raise CheckpointMismatch(
-            f"{path}: missing {missing[:3]}, unexpected {unexpected[:3]} for "
-            f"{checkpoint.config.name!r}; it was written by another version"
-        )
+    fill(network, checkpoint.average, path)
     return network.eval()

@@ -1,0 +1,1 @@
+"""The published hourglasses: their checkpoints read, their pictures decoded as published."""
