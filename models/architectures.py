@@ -44,7 +44,7 @@ class HourglassConfig:
     attention: bool = False  # at the lowest resolution
     center_field: bool = False  # also predict each joint's way to its person's centre
     spare_outputs: int = 0  # channels the published network predicts and nobody reads
-    checkpointing: bool = False  # recompute each stack in the backward pass
+    checkpointing: bool = False  # recompute stem and stacks one by one in the backward pass
     joints: int = 17
     tags: bool = True  # without them: one person a picture
     closing: bool = False  # a normalised 1x1 convolution after the feature blocks

@@ -11,10 +11,10 @@ One network, two ways into it:
 Needs PyTorch; the serving path runs the exported file instead.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -159,22 +159,30 @@ class StackedHourglass(nn.Module):
             logits = trunk.joint_logits
             heat = logits.sigmoid()
             found.append(StackMaps(heat, self.first_tags(known), None))
-            y = self.stem(torch.cat([known, heat], 1)) + self.side(trunk.sides[0])
+            y = self._run(self.stem, torch.cat([known, heat], 1)) + self.side(trunk.sides[0])
             sides = trunk.sides[1:]
         else:
-            y = self.stem(_normalised(x, self.config.pixels))
-        for index, stack in enumerate(self.stacks):
-            if self.config.checkpointing and torch.is_grad_enabled():
-                again = partial(_replay, stack)
-                features, raw, logits = checkpoint(
-                    stack, y, logits, sides, use_reentrant=False, context_fn=again
-                )
-            else:
-                features, raw, logits = stack(y, logits, sides)
+            y = self._run(self.stem, _normalised(x, self.config.pixels))
+        for index in range(len(self.stacks)):
+            y, raw, logits = self._run(self._advance, index, y, logits, sides)
             found.append(_split(self.config, raw))
-            if index + 1 < len(self.stacks):
-                y = y + self.merge_features[index](features) + self.merge_outputs[index](raw)
         return PoseMaps(found, trunk)
+
+    def _advance(
+        self, index: int, y: Tensor, logits: Tensor | None, sides: list[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """One stack: the next one's input, all outputs in one tensor, the heatmap logits."""
+        features, raw, logits = self.stacks[index](y, logits, sides)
+        if index + 1 < len(self.stacks):
+            y = y + self.merge_features[index](features) + self.merge_outputs[index](raw)
+        return y, raw, logits
+
+    def _run(self, part: Callable[..., Any], *given: Any) -> Any:
+        """What a part of the network says; with checkpointing only its input is kept."""
+        if not (self.config.checkpointing and torch.is_grad_enabled()):
+            return part(*given)
+        again = partial(_replay, self)
+        return checkpoint(part, *given, use_reentrant=False, context_fn=again)
 
 
 class _Stack(nn.Module):
@@ -262,15 +270,17 @@ def _normalised(x: Tensor, pixels: PixelsName) -> Tensor:
     return (x - mean) / x.new_tensor(_IMAGENET_DEVIATION)[:, None, None]
 
 
-def _replay(stack: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+def _replay(
+    network: nn.Module,
+) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
     """The forward pass as it is, and its repetition without a second look at the statistics."""
-    return nullcontext(), _unrecorded(stack)
+    return nullcontext(), _unrecorded(network)
 
 
 @contextmanager
-def _unrecorded(stack: nn.Module) -> Iterator[None]:
+def _unrecorded(network: nn.Module) -> Iterator[None]:
     """Running means and variances stay as they are, or each batch would count twice."""
-    norms = [part for part in stack.modules() if isinstance(part, nn.BatchNorm2d)]
+    norms = [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
         # Not `track_running_stats`: the pass must save the tensors that the first one saved.
