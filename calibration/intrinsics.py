@@ -120,12 +120,13 @@ def calibrate_lens(
             )
         rms, K, dist, errors = solved
         limit = max(PRUNE_TIMES * float(np.median(errors)), PRUNE_PX)
-        worst = int(np.argmax(errors))
-        if errors[worst] <= limit:
+        if errors.max() <= limit:
             break
-        view = kept.pop(worst)
-        rejected.append(Rejected(camera, view.moment, "residual", float(errors[worst])))
-        logger.info("%s: view %s left out, %.2f px", camera, view.moment, errors[worst])
+        for view, error in zip(kept, errors, strict=True):
+            if error > limit:
+                rejected.append(Rejected(camera, view.moment, "residual", float(error)))
+                logger.info("%s: view %s left out, %.2f px", camera, view.moment, error)
+        kept = [view for view, error in zip(kept, errors, strict=True) if error <= limit]
     view_rms = tuple(float(error) for error in errors)
     return Lens(camera, size_px, K, dist, rms, tuple(kept), view_rms, tuple(rejected), short)
 

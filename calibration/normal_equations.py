@@ -211,10 +211,13 @@ def reduced(blocks: Blocks, free: NDArray[np.bool_], damping: float) -> tuple[F6
     # A board without a used corner leaves a zero block; its pose stays.
     board[:, diagonal, diagonal] += (board[:, diagonal, diagonal] == 0.0) * 1.0
     W = blocks.coupling[:, :, columns]
-    solved = np.linalg.solve(
-        board, np.concatenate([W, blocks.board_gradient[..., None]], axis=2)
-    )  # (B, 6, F + 1)
-    back, own = solved[..., :-1], solved[..., -1]
+    # Scaled to a unit diagonal the small blocks are tame (radians beside metres), and one inverse
+    # each is four times as fast as solving for all columns.
+    scale = 1.0 / np.sqrt(board[:, diagonal, diagonal])  # (B, 6)
+    both = scale[:, :, None] * scale[:, None, :]
+    inverses = np.linalg.inv(board * both) * both
+    back = inverses @ W  # (B, 6, F)
+    own = (inverses @ blocks.board_gradient[..., None])[..., 0]  # (B, 6)
     flat = W.reshape(len(W) * N_POSE, len(columns))
     S = A - flat.T @ back.reshape(flat.shape)
     right = blocks.camera_gradient[columns] - flat.T @ own.reshape(-1)

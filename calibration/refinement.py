@@ -13,16 +13,17 @@ from scipy.sparse.csgraph import connected_components
 from .board import Board
 from .bundle import Fit, Precision, minimize, precision, robust_start
 from .camera import F64
+from .contradiction import Key, turned_by_half
 from .errors import Unsolvable
 from .extrinsics import Edge, board_in_reference
 from .intrinsics import Lens, board_poses
 from .normal_equations import N_CAMERA, Estimate, Problem, build_problem
 from .projection import N_INTRINSICS, SHORT_LENS_ZEROS, pack
-from .rejection import Key, Outliers, find_outliers
+from .rejection import Outliers, find_outliers
 from .rig import Rejected
 from .views import View
 
-# Rejection changes the estimate, which may clear or convict others; two rounds settle it.
+# Rejection changes the estimate, which may clear or convict others; three rounds settle it.
 ROUNDS = 2
 # A telescope: its focal length is this many widths of the picture.
 MAX_FOCAL_WIDTHS = 100.0
@@ -99,12 +100,16 @@ def refine(
     reasons: list[Rejected] = []
     estimate: Estimate | None = None
     for _ in range(ROUNDS):
-        problem = build_problem(kept, names, board, free, found.apart)
+        problem = build_problem(kept, names, board, free, found.apart, found.part)
         start = starting_estimate(problem, candidates, lenses, cam_from_reference, board, estimate)
         estimate = robust_start(problem, start, check)
-        found = find_outliers(problem, estimate, board, found.apart)
+        before, found = found, find_outliers(problem, estimate, board, found)
         reasons += found.reasons
         kept = [view for view in kept if view.key not in found.views]
+        turning = found.turned - before.turned
+        kept = [turned_by_half(view, board) if view.key in turning else view for view in kept]
+        again = [view for view in kept if view.key in turning]
+        candidates = {**candidates, **view_poses(again, lenses, board)}
         if not found.reasons:
             break
     final = build_problem(kept, names, board, free, found.apart, found.corners)

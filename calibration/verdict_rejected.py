@@ -17,25 +17,31 @@ REJECTED_USABLE = 0.2  # share of all views
 MOVED_SHARE = 0.8
 MIN_MOVED = 4
 
+# What such views are, what was done with them, and what to do.
 _REASONS = {
     "flipped": (
-        "numbered from the other end",
+        "are numbered from the other end",
+        "were turned back",
         "check the board's print: one odd and one even count of inner corners",
     ),
     "desync": (
         "show the board elsewhere than the other cameras do",
+        "serve their own lens only",
         "check that the cameras are synchronized, hold the board still",
     ),
     "corners": (
         "have corners far off",
+        "were used without those",
         "keep fingers off the board and the pictures sharp",
     ),
     "duplicate": (
         "are copies of other pictures of the same camera",
+        "were set aside",
         "give every picture once",
     ),
     "residual": (
         "fit far worse than the camera's other views",
+        "were set aside",
         "leave blurred or bent views out",
     ),
 }
@@ -49,14 +55,14 @@ def judge_rejected(rejected: Sequence[Rejected], views: int) -> list[tuple[Sever
         views: how many there were before.
     """
     out: list[tuple[Severity, Finding]] = []
-    for reason, (what, fix) in _REASONS.items():
+    for reason, (what, done, fix) in _REASONS.items():
         rows = [r for r in rejected if r.reason == reason]
         if not rows:
             continue
         share = len(rows) / max(views, 1)
         where = ", ".join(f"{r.camera} {r.frame}" for r in rows[:5])
         more = ", …" if len(rows) > 5 else ""
-        message = f"{len(rows)} views {what} and were set aside: {where}{more}"
+        message = f"{len(rows)} views {what} and {done}: {where}{more}"
         severity: Severity = "usable" if share > REJECTED_USABLE else "note"
         out.append((severity, Finding(f"rejected_{reason}", message, fix)))
     return out

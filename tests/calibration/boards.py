@@ -170,7 +170,8 @@ def make_world(
     views = board_moments(rng, cameras, board, moments, sigma_px)
     spoiled: dict[tuple[str, str, bool], str] = {}
     if spoil:
-        views, spoiled = spoil_views(rng, cameras, board, views, spoil)
+        # Of its own seed: the views that are not spoiled are those of the clean world.
+        views, spoiled = spoil_views(np.random.default_rng([seed, 1]), cameras, board, views, spoil)
     for camera in cameras:
         views += closeups(rng, camera, board, close, sigma_px)
     return World(cameras, board, tuple(views), spoiled)

@@ -92,10 +92,13 @@ def test_spoiled_views_are_rejected_for_the_right_reason_and_cost_nothing() -> N
     reasons = {(r.camera, r.frame): r.reason for r in result.rig.rejected}
     for (camera, moment, _), kind in world.spoiled.items():
         assert reasons.get((camera, moment)) == kind, (camera, moment)
-    # Beside the nine: the partner of each turned or late view of a moment that two cameras saw.
-    assert len(reasons) <= 2 * 6 + 3
-    lost = len(reasons) - 9
-    assert lost <= 0.05 * len(world.views)
+    # Beside the nine: the partner of each late view. Two cameras saw the moment, so nobody can tell
+    # which of them was late; both still serve their own lens, as do the turned views and those
+    # with some corners off.
+    late = {moment for (_, moment, _), kind in world.spoiled.items() if kind == "desync"}
+    spoiled = {(camera, moment) for camera, moment, _ in world.spoiled}
+    assert {moment for camera, moment in reasons.keys() - spoiled} <= late
+    assert len(result.report["views"]) == len(world.views)
     turn, shift = _pose_errors(world, result)
     assert np.degrees(turn) < 4 * 0.05
     assert shift < 4 * 0.003
