@@ -2,7 +2,9 @@
 
     CaptureError
     ├── BadDetections    2D input from another tool that cannot be read or used
+    ├── BadTimestamps    frames' times that no clock can have
     ├── TooFewCameras    fewer than two calibrated views to triangulate from
+    ├── NotSynchronizable  the motion does not say how the cameras' clocks lie to each other
     ├── BadResult        a stored or sent frame result that is not one of ours
     └── ExportError      a take that cannot be written in the format asked for
 
@@ -26,10 +28,22 @@ class BadDetections(CaptureError):
     code = "bad_detections"
 
 
+class BadTimestamps(CaptureError):
+    """Frames' times that no clock can have."""
+
+    code = "bad_timestamps"
+
+
 class TooFewCameras(CaptureError):
     """Fewer than two calibrated views to triangulate from."""
 
     code = "too_few_cameras"
+
+
+class NotSynchronizable(CaptureError):
+    """The motion does not say how the cameras' clocks lie to each other."""
+
+    code = "not_synchronizable"
 
 
 class BadResult(CaptureError):
