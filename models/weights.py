@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 
 from .errors import WeightsDamaged, WeightsMissing
@@ -15,6 +16,7 @@ __all__ = ["DEFAULT_NAME", "FORMAT", "WeightsInfo", "default_weights", "open_wei
 DEFAULT_NAME = "quadglass-m"
 FORMAT = "quadglass-weights/1"
 _FOLDER = Path(__file__).parent / "weights"
+_PROBE_SIDE = 64  # px; any sound network can look at so small a picture, in about 10 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def open_weights(
 
     Raises:
         WeightsMissing: no such file.
-        WeightsDamaged: it cannot be read or is not one of ours.
+        WeightsDamaged: it cannot be read, is not one of ours, or holds NaN.
     """
     if not path.is_file():
         raise WeightsMissing(f"no weights at {path}; check the path in the settings")
@@ -90,6 +92,7 @@ def open_weights(
             f"{path} is not a network of ours (format {metadata.get('format')!r}, "
             f"need {FORMAT!r}); export it with `quadglass export`"
         )
+    _refuse_nan(path, session)
     info = WeightsInfo(
         path=path,
         sha256=hashlib.sha256(content).hexdigest(),
@@ -100,3 +103,26 @@ def open_weights(
         checkpoint_sha256=metadata["checkpoint_sha256"],
     )
     return info, session
+
+
+def _refuse_nan(path: Path, session: onnxruntime.InferenceSession) -> None:
+    """Nothing, if the network says numbers of a grey picture.
+
+    The weights inside the file cannot be read without its library, which serving does without;
+    but a NaN among them reaches the outputs, where it would pass for an empty picture.
+
+    Raises:
+        WeightsDamaged: it says NaN.
+    """
+    grey = np.full((1, _PROBE_SIDE, _PROBE_SIDE, 3), 128, dtype=np.uint8)
+    names = [output.name for output in session.get_outputs()]
+    said = dict(zip(names, session.run(names, {"images": grey}), strict=True))
+    bad = [name for name, values in said.items() if np.isnan(values).any()]
+    seeds = np.asarray(said.get("seed_scores", []))
+    if seeds.size and seeds.max() == 0:  # a sigmoid never is; where all are NaN, no peak is left
+        bad.append("seed_scores")
+    if bad:
+        raise WeightsDamaged(
+            f"{path} holds NaN weights: its {', '.join(bad)} of a grey picture are no numbers; "
+            "export it again from a sound checkpoint"
+        )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ..architectures import mmpose_ae, published_ae, published_single
 from ..errors import BadImage, CheckpointMismatch
 from ..hourglass import StackedHourglass
 from ..predictor import check_image
@@ -24,7 +25,7 @@ from ..sighting import Sighting
 from ..skeleton import COCO17, Skeleton
 from .people import PublishedSettings, group_maps, like_mmpose, like_princeton
 
-__all__ = ["PublishedPredictor", "decoder_of"]
+__all__ = ["PublishedPredictor", "decoder_of", "is_published"]
 
 F32: TypeAlias = NDArray[np.float32]
 F64: TypeAlias = NDArray[np.float64]
@@ -129,6 +130,12 @@ class PublishedPredictor:
         back = list(COCO17.flip_order)
         heat = (last.heat + mirrored.heat.flip(3)[:, back]) / 2
         return heat, [last.tags, mirrored.tags.flip(3)[:, back]]
+
+
+def is_published(network: StackedHourglass) -> bool:
+    """Whether a network is one of the published ones, not ours."""
+    builders = (published_ae, published_single, mmpose_ae)
+    return network.config.name in {build().name for build in builders}
 
 
 def decoder_of(network: StackedHourglass, *, multi_scale: bool = False) -> PublishedSettings:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -14,6 +14,7 @@ from ..candidates import Candidates
 from ..errors import BadTrainingData
 from ..grouping import DecodeSettings, group
 from ..predictor import OnnxPredictor
+from ..published.look import PublishedPredictor, decoder_of, is_published
 from ..sighting import Sighting
 from .checkpoint import load_network
 from .metrics import average_precision, oracle_groups, pck
@@ -81,17 +82,28 @@ def evaluate(settings: EvaluateSettings) -> EvaluateReport:
     photos = held_out(settings.sets, settings.every_photo, settings.most_photos)
     rows = []
     for side in settings.input_sides:
-        ours: _CandidateFinder
-        if settings.weights.suffix == ".onnx":
-            ours = OnnxPredictor(settings.weights, input_side=side)
+        name = settings.weights.stem
+        ours = _finder(settings.weights, side)
+        if isinstance(ours, PublishedPredictor):
+            rows.append(_measure_people(name, side, photos, ours))
         else:
-            ours = TorchPredictor(load_network(settings.weights), side)
-        rows.append(measure(settings.weights.stem, side, photos, ours))
+            rows.append(measure(name, side, photos, ours))
         if settings.peer is not None:
-            rows.append(_measure_peer(settings.peer.stem, side, photos, settings.peer))
+            peer = MultiPose(settings.peer, side)
+            rows.append(_measure_people(settings.peer.stem, side, photos, peer))
     crowd = [photo for photo in photos if not photo.sole]
     people = sum(person.labelled for photo in crowd for person in photo.people)
     return EvaluateReport(tuple(rows), len(crowd), people, len(photos) - len(crowd))
+
+
+def _finder(weights: Path, side: int) -> _CandidateFinder | PublishedPredictor:
+    """The file's network behind its own decoder."""
+    if weights.suffix == ".onnx":
+        return OnnxPredictor(weights, input_side=side)
+    network = load_network(weights)
+    if is_published(network):
+        return PublishedPredictor(network, replace(decoder_of(network), side=side))
+    return TorchPredictor(network, side)
 
 
 def held_out(folders: Sequence[Path], every_photo: bool, most: int | None) -> list[Photo]:
@@ -140,8 +152,8 @@ def measure(name: str, side: int, photos: Sequence[Photo], finder: _CandidateFin
     return _row(name, side, photos, found, oracle, spent)
 
 
-def _measure_peer(name: str, side: int, photos: Sequence[Photo], path: Path) -> Row:
-    finder = MultiPose(path, side)
+def _measure_people(name: str, side: int, photos: Sequence[Photo], finder: _Finder) -> Row:
+    """A network with a grouping of its own."""
     found, spent = [], 0.0
     for photo in photos:
         image = _read(photo)

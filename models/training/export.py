@@ -11,7 +11,9 @@ import onnx
 import torch
 from onnx import numpy_helper
 
+from ..errors import CheckpointMismatch
 from ..hourglass import StackedHourglass
+from ..letterbox import INPUT_MULTIPLE
 from ..skeleton import COCO17
 from ..weights import FORMAT, open_weights
 from .checkpoint import load_network
@@ -51,9 +53,11 @@ def export(settings: ExportSettings) -> ExportReport:
     """Write the ONNX file of a checkpoint's averaged weights and prove that it says the same.
 
     Raises:
-        CheckpointMismatch: the checkpoint is not one of ours.
+        CheckpointMismatch: the checkpoint is not one of ours, or of a network that serving
+            cannot feed.
     """
     network = load_network(settings.checkpoint)
+    _refuse_unfit(network)
     digest = hashlib.sha256(settings.checkpoint.read_bytes()).hexdigest()
     write_onnx(network, settings.output, settings.input_side, settings.peaks, digest)
     error = _score_error(network, settings)
@@ -106,6 +110,22 @@ def write_onnx(
     onnx.helper.set_model_props(model, metadata)
     _store_half(model)
     onnx.save(model, str(path))
+
+
+def _refuse_unfit(network: StackedHourglass) -> None:
+    """Nothing, if serving can feed the network and read it.
+
+    Raises:
+        CheckpointMismatch: it cannot.
+    """
+    config = network.config
+    multiple = 4 * 2**config.depth  # a quarter, then halved so often
+    if not config.tags or INPUT_MULTIPLE % multiple:
+        raise CheckpointMismatch(
+            f"{config.name!r} is not for serving (inputs in multiples of {multiple} px, serving "
+            f"gives {INPUT_MULTIPLE}; tags: {'yes' if config.tags else 'none'}); look through it "
+            "with models.published, as docs/published.md shows"
+        )
 
 
 def _store_half(model: onnx.ModelProto) -> None:

@@ -59,6 +59,8 @@ CASES = {
     "a worker without Redis": ("work", "redis"),
     "an open address": ("serve --host 0.0.0.0", "refusing to listen on 0.0.0.0"),
     "training without labels": ("train nowhere -o out", "nowhere"),
+    "no checkpoint to import": ("models import nowhere.pth", "no file nowhere.pth"),
+    "a checkpoint that is none": ("models import text.jpg", "text.jpg (13 bytes) is no PyTorch"),
     "a share that is none": ("train folder=much -o out", "'much' is no share"),
 }
 
@@ -78,7 +80,7 @@ def test_bad_input_is_one_sentence_and_status_2(place, line, said):
 @pytest.mark.parametrize(
     "line",
     [
-        *("", "fly", "detect", "detect --colour red", "serve --port 70000"),
+        *("", "fly", "models", "models fly", "detect", "detect --colour red", "serve --port 70000"),
         "reconstruct --rig rig.yaml cam0=folder cam1=other -o out --skeleton h36m",
         "calibrate folder --board 9x6 --square-mm wide -o out.yaml",
     ],

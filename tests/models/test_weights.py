@@ -2,7 +2,10 @@ import hashlib
 import json
 import shutil
 
+import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from models import weights
 from models.errors import ModelError, WeightsDamaged, WeightsMissing
@@ -53,3 +56,17 @@ def test_files_that_are_not_weights(tmp_path):
     text.write_text("not a network")
     with pytest.raises(ModelError):
         open_weights(text, threads=1, providers=CPU)
+
+
+@pytest.mark.parametrize("part", ["trunk.stem", "stacks.0.heat", "stacks.0.tags", "trunk.center"])
+def test_weights_that_are_no_numbers(part, tmp_path):
+    # Unnoticed they would find nobody in any picture, for comparing with NaN leaves no peak.
+    model = onnx.load(str(default_weights()))
+    chosen = [one for one in model.graph.initializer if part in one.name]
+    assert chosen, part
+    values = numpy_helper.to_array(chosen[-1]).copy()
+    values.reshape(-1)[0] = np.nan
+    chosen[-1].CopyFrom(numpy_helper.from_array(values, chosen[-1].name))
+    onnx.save(model, str(tmp_path / "nan.onnx"))
+    with pytest.raises(WeightsDamaged, match=r"holds NaN weights.*export it again"):
+        open_weights(tmp_path / "nan.onnx", threads=1, providers=CPU)
