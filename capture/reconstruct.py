@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from calibration.rig import Rig
+from models.sighting import Sighting
 from models.skeleton import COCO17
 
 from .detections import frame_files, read_detections
 from .errors import TooFewCameras
 from .frame import CaptureSettings, people_in_frame
 from .people import Frame
+from .resample import Coverage, common_moments, coverage, resampled
 from .smooth import SmoothSettings, smooth_take
+from .streams import Stream
+from .sync import Sync, SyncSettings, synchronize
 from .track import Tracker, TrackSettings
 
-__all__ = ["ReconstructSettings", "reconstruct"]
+__all__ = [
+    "Moment",
+    "ReconstructSettings",
+    "read_streams",
+    "reconstruct",
+    "synchronized",
+    "take_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +39,15 @@ class ReconstructSettings:
     capture: CaptureSettings = field(default_factory=CaptureSettings)
     track: TrackSettings = field(default_factory=TrackSettings)
     smooth: SmoothSettings | None = field(default_factory=SmoothSettings)  # None: as measured
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What all cameras see at one time."""
+
+    sequence: int
+    timestamp_ns: int
+    sightings: Mapping[str, Sequence[Sighting]]  # by camera, frame pixels
 
 
 def reconstruct(
@@ -54,29 +76,82 @@ def reconstruct(
         TooFewCameras: fewer than two folders.
         BadDetections: the files cannot be read or used.
     """
-    settings = settings or ReconstructSettings()
-    for camera in folders:
-        rig.camera(camera)
-    if len(folders) < 2:
-        raise TooFewCameras(
-            f"{len(folders)} camera given; positions in metres need the folders of two or more"
-        )
+    _check(rig, folders)
+    model = {"name": f"files ({skeleton})", "sha256": ""}
     total = len(frame_files(folders))
-    tracker = Tracker(settings.track)
-    frames = []
-    for done, (number, sightings) in enumerate(read_detections(folders, skeleton), start=1):
-        timestamp_ns = round(number * 1e9 / rate_hz)
-        found = people_in_frame(rig, sightings, settings.capture, tracker.predict(timestamp_ns))
+    moments = (
+        Moment(number, round(number * 1e9 / rate_hz), sightings)
+        for number, sightings in read_detections(folders, skeleton)
+    )
+    return take_of(
+        rig, moments, rate_hz, settings, name=name, model=model, total=total, progress=progress
+    )
+
+
+def read_streams(
+    rig: Rig, folders: Mapping[str, Path], *, skeleton: str = "body25b", rate_hz: float = 30.0
+) -> dict[str, Stream]:
+    """Each camera's frames by its own count, for cameras that were not started together.
+
+    Args:
+        rig: the calibrated cameras.
+        folders: as for `reconstruct`.
+        skeleton: the joints' layout in the files.
+        rate_hz: frames per second; a camera's time 0 is its frame number 0.
+
+    Raises:
+        UnknownCamera: a name that the rig does not have.
+        TooFewCameras: fewer than two folders.
+        BadDetections: the files cannot be read or used.
+    """
+    _check(rig, folders)
+    numbers: dict[str, list[int]] = {name: [] for name in folders}
+    people: dict[str, list[list[Sighting]]] = {name: [] for name in folders}
+    for number, sightings in read_detections(folders, skeleton):
+        for name, found in sightings.items():
+            numbers[name].append(number)
+            people[name].append(found)
+    return {name: Stream(np.array(numbers[name]) / rate_hz, people[name]) for name in folders}
+
+
+def take_of(
+    rig: Rig,
+    moments: Iterable[Moment],
+    rate_hz: float,
+    settings: ReconstructSettings | None = None,
+    *,
+    name: str = "take",
+    model: Mapping[str, str],
+    total: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Frame]:
+    """People of each moment put together in metres, named, and smoothed.
+
+    Args:
+        rig: the calibrated cameras.
+        moments: in order of time.
+        rate_hz: of the moments.
+        settings: noise, tracking, smoothing.
+        name: of the capture.
+        model: name and sha256 of what found the people in 2D.
+        total: how many moments there are, for `progress`.
+        progress: called with (frames done, frames in all).
+    """
+    settings = settings or ReconstructSettings()
+    tracker, frames = Tracker(settings.track), []
+    for done, moment in enumerate(moments, start=1):
+        expected = tracker.predict(moment.timestamp_ns)
+        found = people_in_frame(rig, moment.sightings, settings.capture, expected)
         frames.append(
             Frame(
                 rig=rig.name,
                 calibration="",
                 capture=name,
-                sequence=number,
-                timestamp_ns=timestamp_ns,
+                sequence=moment.sequence,
+                timestamp_ns=moment.timestamp_ns,
                 skeleton=COCO17.name,
-                model={"name": f"files ({skeleton})", "sha256": ""},
-                people=tracker.update(found.people, timestamp_ns),
+                model=model,
+                people=tracker.update(found.people, moment.timestamp_ns),
                 single_view=found.single_view,
             )
         )
@@ -85,3 +160,39 @@ def reconstruct(
     if settings.smooth is None:
         return frames
     return smooth_take(frames, rate_hz, settings.smooth)
+
+
+def synchronized(
+    rig: Rig, streams: Mapping[str, Stream], rate_hz: float, settings: SyncSettings | None = None
+) -> tuple[Sync, tuple[Coverage, ...], list[Moment]]:
+    """The cameras' clocks, what they cover, and their people read at common moments.
+
+    Args:
+        rig: the calibrated cameras.
+        streams: two or more, the first is the reference.
+        rate_hz: of the common moments.
+        settings: reach and effort.
+
+    Raises:
+        NotSynchronizable: the motion does not tell the clocks.
+    """
+    sync = synchronize(rig, streams, settings)
+    clocks = sync.clocks()
+    times = common_moments(streams, clocks, rate_hz)
+    moments = [
+        # Time 0 is the first moment: a negative one would be no timestamp.
+        Moment(number, round((time_s - times[0]) * 1e9), views)
+        for number, (time_s, views) in enumerate(
+            zip(times.tolist(), resampled(streams, clocks, times), strict=True)
+        )
+    ]
+    return sync, coverage(streams, clocks, times), moments
+
+
+def _check(rig: Rig, folders: Mapping[str, Path]) -> None:
+    for camera in folders:
+        rig.camera(camera)
+    if len(folders) < 2:
+        raise TooFewCameras(
+            f"{len(folders)} camera given; positions in metres need the folders of two or more"
+        )

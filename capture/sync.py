@@ -21,7 +21,7 @@ from .errors import NotSynchronizable, TooFewCameras
 from .frame import CaptureSettings
 from .people import F64
 from .streams import Stream
-from .sync_equations import system
+from .sync_equations import UNKNOWNS, system
 from .sync_search import SearchSettings, coarse_offsets
 from .sync_tracks import Clock, ViewTracks, followed
 
@@ -35,12 +35,13 @@ class SyncSettings:
     search: SearchSettings = field(default_factory=SearchSettings)
     capture: CaptureSettings = field(default_factory=CaptureSettings)
     stretches: int = 8  # looked at, spread over the take
-    stretch_s: float = 4.0
+    stretch_s: float = 3.0
     rounds: int = 2  # of following people anew with better clocks
     steps: int = 6  # of Gauss-Newton in each, at most
     converged_s: float = 3e-5
     drift_from_s: float = 30.0  # a shorter take says nothing of a drift
-    max_sigma_frames: float = 0.25  # known less well, an offset is not to be used
+    max_sigma_frames: float = 0.5  # known less well, an offset is not to be used
+    calibration_px: float = 10.0  # by which a camera's whole picture may lie off, one sigma
     huber: float = 2.0  # residuals beyond so many of their typical size count less
 
 
@@ -172,21 +173,35 @@ def _step(
     matrix = np.sum([s.matrix for s in systems], axis=0)
     vector = np.sum([s.vector for s in systems], axis=0)
     # The reference stands still; without drift only the offsets move.
-    free = np.zeros(matrix.shape[0], dtype=np.bool_)
-    free[2::2] = True
-    free[3::2] = with_drift
-    part_matrix = matrix[np.ix_(free, free)]
-    if np.linalg.cond(part_matrix) > 1e12:
+    by_camera = np.zeros((len(names), UNKNOWNS), dtype=np.bool_)
+    by_camera[1:, 0], by_camera[1:, 1], by_camera[:, 2:] = True, with_drift, True
+    free = by_camera.reshape(-1)
+    # Pictures off by a shift are as likely as a calibration of that error; without a limit they
+    # could all be off together.
+    noise2 = float(np.median(np.concatenate(sizes))) ** 2
+    matrix[np.diag_indices_from(matrix)] += (
+        np.tile([0.0, 0.0, 1.0, 1.0], len(names)) * noise2 / settings.calibration_px**2
+    )
+    inner = matrix[np.ix_(free, free)]
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(inner), 1e-30))
+    if np.linalg.cond(inner * np.outer(scale, scale)) > 1e10:
         raise NotSynchronizable("people stand still: their motion says nothing of the clocks")
-    inverse = np.linalg.inv(part_matrix)
-    # What one stretch asks for against another is the noise, whatever in it hangs together.
+    inverse = np.linalg.inv(inner)
+    # What one half second asks for against another is the noise, whatever in it hangs together.
     asks = np.array([part for s in systems for part in s.parts])[:, free]
+    change = inverse @ vector[free]
+    asks = asks - asks.mean(axis=0)  # at the solution they add up to nothing
     spread = asks.T @ asks * len(asks) / max(1, len(asks) - asks.shape[1])
     covariance = np.zeros_like(matrix)
     covariance[np.ix_(free, free)] = inverse @ spread @ inverse
-    change = np.zeros(matrix.shape[0])
-    change[free] = inverse @ vector[free]
-    return theta + change.reshape(-1, 2), covariance, float(np.median(np.concatenate(sizes)))
+    moved = np.zeros(len(free))
+    moved[free] = change
+    clock = (UNKNOWNS * np.arange(len(names))[:, None] + [0, 1]).reshape(-1)
+    return (
+        theta + moved[clock].reshape(-1, 2),
+        covariance[np.ix_(clock, clock)],
+        float(np.sqrt(noise2)),
+    )
 
 
 def _told(

@@ -16,18 +16,22 @@ from calibration.triangulate import TriangulateSettings, triangulate
 
 from .people import F64
 
-__all__ = ["System", "system"]
+__all__ = ["UNKNOWNS", "System", "system"]
+
+# Offset in seconds, drift, and two pixels by which the whole picture lies off: what calibrations
+# leave (10 px and more are met) would else be taken for time wherever people move one way.
+UNKNOWNS = 4
 
 AROUND = 4  # frames before and after that a velocity is taken from
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Normal equations of one stretch; per camera the offset and the drift."""
+    """Normal equations of one stretch: K unknowns a camera."""
 
-    matrix: F64  # (2V, 2V)
-    vector: F64  # (2V,)
-    parts: list[F64]  # (2V,) shares of the vector, of half a second each
+    matrix: F64  # (VK, VK)
+    vector: F64  # (VK,)
+    parts: list[F64]  # (VK,) shares of the vector, of half a second each
     sizes: F64  # pixels, of all residuals
 
 
@@ -68,17 +72,22 @@ def system(
     size = np.sqrt((residual**2).sum(axis=2))
     typical = float(np.median(size[used])) if used.any() else 1.0
     weight = np.where(used, 1.0 / np.maximum(size / (huber * typical), 1.0), 0.0)
+    time = np.repeat(moments - middle, people * joints)[known]
+    S = np.zeros((*speed.shape, UNKNOWNS))  # (V, N, 2, K)
+    S[..., 0], S[..., 1] = speed, speed * time[:, None]
+    S[:, :, 0, 2] = S[:, :, 1, 3] = 1.0
+    weighted = weight[..., None, None] * S
     H = np.einsum("vn,vnij,vnik->njk", weight, jacobian, jacobian)
     inverse = np.linalg.pinv(H, hermitian=True)
-    c = np.einsum("vn,vnij,vni->vnj", weight, jacobian, speed)  # (V, N, 3)
+    C = np.einsum("vnij,vnik->njvk", jacobian, weighted).reshape(len(time), 3, -1)
+    D = inverse @ C  # (N, 3, VK)
     g = np.einsum("vn,vnij,vni->nj", weight, jacobian, residual)  # (N, 3)
-    A = -np.einsum("vnj,njk,wnk->nvw", c, inverse, c)
-    A[:, range(views), range(views)] += (weight * (speed**2).sum(axis=2)).T
-    b = (weight * (speed * residual).sum(axis=2)).T - np.einsum("vnj,njk,nk->nv", c, inverse, g)
-    time = np.repeat(moments - middle, people * joints)[known]
-    basis = np.stack([np.ones_like(time), time], axis=1)  # (N, 2)
-    matrix = np.einsum("nvw,na,nb->vawb", A, basis, basis).reshape(2 * views, -1)
-    each = np.einsum("nv,na->nva", b, basis).reshape(-1, 2 * views)
+    matrix = -np.tensordot(C, D, axes=((0, 1), (0, 1)))  # (VK, VK)
+    for v in range(views):
+        own = slice(UNKNOWNS * v, UNKNOWNS * (v + 1))
+        matrix[own, own] += np.tensordot(weighted[v], S[v], axes=((0, 1), (0, 1)))
+    each = np.einsum("vnik,vni->nvk", weighted, residual).reshape(len(time), -1)
+    each -= np.einsum("njk,nj->nk", D, g)
     block = ((time - time.min(initial=0)) // 0.5).astype(np.int64)
     parts = [each[block == k].sum(axis=0) for k in np.unique(block)]
     return System(matrix, each.sum(axis=0), parts, size[used])

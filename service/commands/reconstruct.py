@@ -23,31 +23,40 @@ def reconstruct(
     ] = "body25b",
     rate_hz: Annotated[float, typer.Option(min=0.1, help="Frames a second.")] = 30.0,
     raw: Annotated[bool, typer.Option("--raw", help="As measured, without smoothing.")] = False,
+    sync: Annotated[
+        bool, typer.Option("--sync", help="Find the cameras' offsets from the motion first.")
+    ] = False,
 ) -> None:
     """Make a take from 2D people that another tool found."""
-    from capture.reconstruct import ReconstructSettings
+    from capture.reconstruct import ReconstructSettings, read_streams
     from capture.reconstruct import reconstruct as run
     from capture.smooth import SmoothSettings
 
     from ..take_summary import summarize
     from .export import read_rig
     from .named_paths import named_paths, only_cameras_of
+    from .sync_take import synchronized_take
     from .take_files import summary_table, write_take
 
     cameras = read_rig(rig)
     folders = named_paths(views)
     only_cameras_of(cameras, folders)
     settings = ReconstructSettings(smooth=None if raw else SmoothSettings())
-    with bar("frames") as step:
-        frames = run(
-            cameras,
-            folders,
-            skeleton=skeleton,
-            rate_hz=rate_hz,
-            settings=settings,
-            name=out.name,
-            progress=step,
-        )
+    if sync:
+        streams = read_streams(cameras, folders, skeleton=skeleton, rate_hz=rate_hz)
+        model = {"name": f"files ({skeleton})", "sha256": ""}
+        frames = synchronized_take(cameras, streams, rate_hz, settings, out, model)
+    else:
+        with bar("frames") as step:
+            frames = run(
+                cameras,
+                folders,
+                skeleton=skeleton,
+                rate_hz=rate_hz,
+                settings=settings,
+                name=out.name,
+                progress=step,
+            )
     written = write_take(frames, cameras, rate_hz, out)
     results.print(summary_table(summarize(frames)))
     remark(f"-> {', '.join(map(str, written))}")

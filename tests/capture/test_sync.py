@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from calibration.formats import read_any
 from calibration.rig import Rig
 from capture.errors import BadTimestamps, NotSynchronizable, TooFewCameras
 from capture.frame import people_in_frame
 from capture.people import F64
+from capture.reconstruct import read_streams
 from capture.resample import common_moments, coverage, resampled
 from capture.streams import Stream, clock_of, stream_of
 from capture.sync import SyncSettings, synchronize
@@ -19,6 +22,7 @@ from capture.sync_tracks import Clock
 from tests.scenes import JOINTS, Noise, detect, ring_rig, walkers
 
 RATE_HZ = 30.0
+BALANCING = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "pose2sim-balancing"
 FINE = 8  # moments of the truth per frame; linear between them, 10 m/s^2 leave 0.02 mm
 NOISE = Noise(pixel=3.0, missed=0.2, outliers=0.05, false_people=0.1, missed_people=0.02)
 NEAT = Noise(pixel=0.5, missed=0.0, outliers=0.0)
@@ -52,7 +56,7 @@ def filmed(
         real = own * (1 + ppm[v] * 1e-6) + offsets[v] / RATE_HZ
         # Of a long take only some stretches are made; elsewhere nobody is there.
         there = np.ones(len(own), dtype=np.bool_) if only is None else (
-            np.abs(own[:, None] - only).min(axis=1) < 3.5
+            np.abs(own[:, None] - only).min(axis=1) < 2.0
         )  # fmt: skip
         rows = iter(detect(replace(rig, cameras=(camera,)), truth_at(people, real[there], seed),
                            noise, seed=100 * seed + v))  # fmt: skip
@@ -83,16 +87,17 @@ def test_without_noise_to_a_hundredth() -> None:
         assert one.offset_frames == pytest.approx(truth, abs=0.02)
 
 
+@pytest.mark.slow
 def test_fifty_millionths_over_ten_minutes() -> None:
-    """18 000 frames; 50 ppm are 0.9 frames at the end. Eight stretches of four seconds tell."""
+    """18 000 frames; 50 ppm are 0.9 frames at the end. Six stretches of two seconds tell."""
     ppm, seconds = (0.0, 50.0, -50.0, 0.0), 600.0
     rig = ring_rig(4)
-    middles = 2.0 + (seconds - 4.0) * np.arange(8) / 7
+    middles = 1.0 + (seconds - 2.0) * np.arange(6) / 5
     streams = filmed(rig, seconds, [0.0, 0.3, -0.4, 5.5], ppm=ppm, people=2, only=middles)
-    sync = synchronize(rig, streams, SyncSettings(rounds=1))
+    sync = synchronize(rig, streams, SyncSettings(rounds=1, stretches=6, stretch_s=2.0))
     for one, truth in zip(sync.cameras[1:], ppm[1:], strict=False):
         assert one.sigma_ppm is not None
-        assert one.sigma_ppm < 5.0
+        assert one.sigma_ppm < 8.0
         assert one.drift_ppm == pytest.approx(truth, abs=4 * one.sigma_ppm)
 
 
@@ -155,6 +160,21 @@ def test_timestamps_that_no_clock_has() -> None:
         clock_of([0, 10, 5, 20])
     with pytest.raises(BadTimestamps, match="3 or more"):
         clock_of([0, 10])
+
+
+@pytest.mark.skipif(not BALANCING.is_dir(), reason=f"{BALANCING} is missing")
+def test_a_real_take_with_a_camera_started_seven_frames_late() -> None:
+    """Known to half a frame, 8 ms, from 1.5 s of balancing, though its pictures are 10 px off."""
+    rig = read_any((BALANCING / "calibration" / "Calib.qca.txt").read_bytes(), name="balancing")
+    folders = {name: BALANCING / "pose2d" / name for name in rig.names}
+    streams = read_streams(rig, folders, rate_hz=60.0)
+    late = streams["cam03"]
+    streams["cam03"] = Stream(late.times_s[:-7], late.people[7:])
+    sync = synchronize(rig, streams)
+    for one in sync.cameras:
+        truth = 7.0 if one.camera == "cam03" else 0.0
+        assert one.offset_frames == pytest.approx(truth, abs=0.5)
+        assert abs(one.offset_frames - truth) <= 3 * one.sigma_frames
 
 
 def test_people_who_stand_still_say_nothing() -> None:
