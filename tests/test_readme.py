@@ -14,7 +14,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+import cv2
 import pytest
+
+from service.demo import rendered
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -74,9 +77,24 @@ def test_the_page_is_served(demo):
         assert b"Quadglass" in response.read()
 
 
+def provide(folder, left_by_demo):
+    """The files that the README's lines name: a photo, boards, and short synchronized videos."""
+    shutil.copy(left_by_demo / "take" / "take.jpg", folder / "photo.jpg")
+    (folder / "boards").symlink_to(left_by_demo / "rendered" / "boards")
+    moments = list(rendered.film(rendered.studios(), 3))
+    for name, camera in zip("abcd", moments[0].images, strict=True):
+        size = moments[0].images[camera].shape[1::-1]
+        video = cv2.VideoWriter(
+            str(folder / f"{name}.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 15, size
+        )
+        for moment in moments:
+            video.write(moment.images[camera])
+        video.release()
+
+
 @pytest.mark.parametrize("block", BLOCKS[2:], ids=lambda block: block.split("\n", 1)[0][:60])
 def test_block_runs(demo, tmp_path, block):
-    shutil.copy(demo / "data" / "demo" / "take" / "take.jpg", tmp_path / "photo.jpg")
+    provide(tmp_path, demo / "data" / "demo")
     bin_dir = ROOT / ".venv" / "bin"
     environment = {**os.environ, "PATH": f"{bin_dir}{os.pathsep}{os.environ['PATH']}"}
     environment["QUADGLASS_DATA_DIR"] = str(tmp_path / "data")
