@@ -8,7 +8,9 @@ kinds of evidence are added up, each in units of its own spread:
 - where a candidate believes the middle of its person to be (the centre field),
 - where the person's centre, if the network has a map of them, expects the joint.
 
-A network with tags alone is grouped by tags alone.
+A network with tags alone is grouped by tags alone. Collecting and filling are one operation,
+defined in ``kernels.grouping_fast``; here is what we know of people: which centres are distinct,
+how sure a person is, who was found twice.
 """
 
 from dataclasses import dataclass
@@ -16,11 +18,11 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
+
+from kernels.grouping_fast import GroupRules, Groups, JointPeaks, group_peaks
 
 from .candidates import Candidates
-from .crowd import Crowd
-from .likeness import likeness, without_repeats
+from .likeness import first_of_each, likeness, without_repeats
 from .sighting import Sighting
 from .skeleton import TORSO_OUT
 
@@ -28,6 +30,11 @@ __all__ = ["DecodeSettings", "group"]
 
 F64: TypeAlias = NDArray[np.float64]
 Int: TypeAlias = NDArray[np.intp]
+
+_TORSO = (5, 6, 11, 12)  # the centre of a person is the mean of these in training, so here too
+_SMALLEST_CELLS = 2.0  # nobody is taken to be smaller: spreads would vanish
+# A centre counts for as much as one sure joint when the person's own centre is averaged.
+_SEED_WEIGHT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,113 +68,104 @@ def group(candidates: Candidates, settings: DecodeSettings) -> list[Sighting]:
         candidates: peaks, tags and centres.
         settings: thresholds and spreads.
     """
-    crowd = Crowd(candidates, _distinct_seeds(candidates, settings))
-    for joint in TORSO_OUT:
-        _collect(crowd, joint, settings)
-    people = _sightings(crowd, settings)
+    seeds = _distinct_seeds(candidates, settings)
+    peaks = JointPeaks(
+        candidates.joints_px,
+        candidates.scores,
+        candidates.tags,
+        candidates.centers_px,
+        candidates.sizes_px,
+    )
+    expected = candidates.seed_joints_px[seeds]  # (S, J, 2)
+    groups = group_peaks(peaks, expected, _rules(candidates, settings))
+    people = _sightings(candidates, seeds, groups, settings)
     people.sort(key=lambda person: -person.score)
     return without_repeats(people, settings.same_likeness)
 
 
 def _distinct_seeds(candidates: Candidates, settings: DecodeSettings) -> Int:
     """Centres sure enough, without those that expect the same pose as a better one."""
-    kept: list[int] = []
-    poses = candidates.seed_joints_px
-    for seed in np.flatnonzero(candidates.seed_scores >= settings.seed_score):
-        alike = (likeness(poses[seed], poses[other]) for other in kept)
-        if not any(like > settings.same_seed_likeness for like in alike):
-            kept.append(int(seed))
-    return np.asarray(kept, dtype=np.intp)
+    sure = np.flatnonzero(candidates.seed_scores >= settings.seed_score)
+    poses = candidates.seed_joints_px[sure]
+    return sure[first_of_each(likeness(poses, poses) > settings.same_seed_likeness)]
 
 
-def _collect(crowd: Crowd, joint: int, settings: DecodeSettings) -> None:
-    """Give the peaks of one joint to the people they fit best; a sure stranger is a new one."""
-    scores = crowd.candidates.scores[joint]
-    peaks = np.flatnonzero(scores >= settings.peak_score)
-    if not len(peaks):
-        return
-    misfit = crowd.misfit(joint, peaks, _spreads(settings))  # (P, N)
-    fits = misfit < settings.gate
-    # A sure peak of a fair fit beats a weak one of a good fit: likelihood times score.
-    gain = np.where(fits, scores[peaks] * np.exp(-misfit / 4), 0.0)
-    people, chosen = linear_sum_assignment(gain, maximize=True)
-    real = gain[people, chosen] > 0
-    crowd.add(people[real], joint, peaks[chosen[real]])
-    has_centers = len(crowd.candidates.seed_scores) > 0
-    founds = settings.founder_score if has_centers else settings.lone_founder_score
-    strangers = ~fits.any(0) & (scores[peaks] >= founds)
-    crowd.found(joint, peaks[strangers])
+def _rules(candidates: Candidates, settings: DecodeSettings) -> GroupRules:
+    has_centers = len(candidates.seed_scores) > 0
+    return GroupRules(
+        order=tuple(TORSO_OUT),
+        torso=_TORSO,
+        peak_score=settings.peak_score,
+        founder_score=settings.founder_score if has_centers else settings.lone_founder_score,
+        tag_spread=settings.tag_spread,
+        center_spread=settings.center_spread,
+        place_spread=settings.place_spread,
+        gate=settings.gate,
+        seed_weight=_SEED_WEIGHT,
+        smallest=_SMALLEST_CELLS * candidates.cell_px,
+        fill_score=settings.fill_score,
+        fill_reach=settings.fill_reach,
+    )
 
 
-def _spreads(settings: DecodeSettings) -> tuple[float, float, float]:
-    return settings.tag_spread, settings.center_spread, settings.place_spread
-
-
-def _sightings(crowd: Crowd, settings: DecodeSettings) -> list[Sighting]:
-    """People with enough joints, their gaps filled."""
-    joints_px, scores = crowd.joints_px(), crowd.scores()
-    found = []
-    for person in range(len(crowd)):
-        has = scores[person] > 0
-        seeded = crowd.seed_scores[person] > 0
-        if has.sum() < (settings.least_joints if seeded else settings.least_joints_unseeded):
-            continue
-        # The mean over joints found, held down where few of the joints were found.
-        score = float(scores[person][has].mean() * np.sqrt(has.mean()))
-        if score < settings.least_score:
-            continue
-        filled_px, filled_scores = _fill(crowd, person, settings)
-        found.append(
-            Sighting(
-                joints_px=np.where(has[:, None], joints_px[person], filled_px),
-                scores=np.where(has, scores[person], filled_scores),
-                score=score,
-                inferred=~has & (filled_scores > 0),
-            )
+def _sightings(
+    candidates: Candidates, seeds: Int, groups: Groups, settings: DecodeSettings
+) -> list[Sighting]:
+    """People with enough joints; where one is missing, a weak peak or where it is expected."""
+    has = groups.members >= 0  # (P, J)
+    seeded = np.arange(len(has)) < len(seeds)
+    least = np.where(seeded, settings.least_joints, settings.least_joints_unseeded)
+    joints_px, scores = _taken(candidates, groups.members)
+    # The mean over joints found, held down where few of the joints were found.
+    score = scores.sum(1) / np.maximum(has.sum(1), 1) * np.sqrt(has.mean(1))
+    weak_px, weak_scores = _taken(candidates, groups.filled)
+    placed_px, placed_scores = _placed(candidates, seeds, joints_px, settings)
+    fills = groups.filled >= 0
+    joints_px = np.where(has[..., None], joints_px, np.where(fills[..., None], weak_px, placed_px))
+    scores = np.where(has, scores, np.where(fills, weak_scores, placed_scores))
+    return [
+        Sighting(
+            joints_px=joints_px[person],
+            scores=scores[person],
+            score=float(score[person]),
+            inferred=~has[person] & (scores[person] > 0),
         )
-    return found
+        for person in np.flatnonzero((has.sum(1) >= least) & (score >= settings.least_score))
+    ]
 
 
-def _fill(crowd: Crowd, person: int, settings: DecodeSettings) -> tuple[F64, F64]:
-    """The joints a person lacks: a weak peak where its centre expects the joint, or that place.
+def _taken(candidates: Candidates, ranks: NDArray[np.int64]) -> tuple[F64, F64]:
+    """(P, J, 2) and (P, J) of the peaks of these ranks, NaN and 0 where the rank is -1."""
+    joints, has, ranks = np.arange(ranks.shape[1]), ranks >= 0, np.maximum(ranks, 0)
+    joints_px = np.where(has[..., None], candidates.joints_px[joints, ranks], np.nan)
+    return joints_px, np.where(has, candidates.scores[joints, ranks], 0.0)
 
-    Near the person only: filling from the whole picture draws long false limbs.
+
+def _placed(
+    candidates: Candidates, seeds: Int, joints_px: F64, settings: DecodeSettings
+) -> tuple[F64, F64]:
+    """Joints where a person's centre expects them, if those found lie where it expects them.
+
+    Args:
+        candidates: of the picture.
+        seeds: (S,) centres of the first S people; the others have none.
+        joints_px: (P, J, 2) joints found, NaN where a person has none.
+        settings: how far a centre is trusted.
 
     Returns:
-        (J, 2) and (J,), NaN and 0 where there is nothing to fill in.
+        (P, J, 2) and (P, J), NaN and 0 of people without a centre that can be trusted.
     """
-    found = crowd.candidates
-    expected = crowd.expected_px[person]  # (J, 2)
-    seed_score = crowd.seed_scores[person]
-    joints_px = np.full(expected.shape, np.nan)
-    scores = np.zeros(len(expected))
-    if seed_score == 0:
-        return joints_px, scores
-    reach = settings.fill_reach * crowd.sizes_px[person]
-    trusted = _is_trusted(crowd, person, settings)
-    for joint in np.flatnonzero(crowd.members[person] < 0):
-        if trusted:
-            joints_px[joint] = expected[joint]
-            scores[joint] = settings.expected_score * seed_score
-        free = found.scores[joint] >= settings.fill_score
-        taken = crowd.members[:, joint]
-        free[taken[taken >= 0]] = False
-        peaks = np.flatnonzero(free)
-        apart = np.linalg.norm(found.joints_px[joint, peaks] - expected[joint], axis=1)
-        misfit = crowd.misfit(int(joint), peaks, _spreads(settings))[person]
-        near = (apart < reach) & (misfit < settings.gate)
-        if near.any():
-            best = peaks[near][np.argmin(apart[near])]
-            joints_px[joint] = found.joints_px[joint, best]
-            scores[joint] = found.scores[joint, best]
-    return joints_px, scores
-
-
-def _is_trusted(crowd: Crowd, person: int, settings: DecodeSettings) -> bool:
-    """Whether the joints found lie where the person's centre expects them."""
-    has = crowd.members[person] >= 0
-    if has.sum() < settings.trust_joints:
-        return False
-    found_px = crowd.joints_px()[person][has]
-    apart = np.linalg.norm(found_px - crowd.expected_px[person][has], axis=1)
-    return bool(np.median(apart) < settings.trust_reach * crowd.sizes_px[person])
+    placed_px = np.full(joints_px.shape, np.nan)
+    scores = np.zeros(joints_px.shape[:2])
+    for person, seed in enumerate(seeds):
+        expected = candidates.seed_joints_px[seed]  # (J, 2)
+        apart = np.linalg.norm(joints_px[person] - expected, axis=1)
+        apart = np.sort(apart[~np.isnan(apart)])
+        if len(apart) < max(settings.trust_joints, 1):
+            continue
+        size = max(float(np.ptp(expected, axis=0).max()), _SMALLEST_CELLS * candidates.cell_px)
+        median = (apart[(len(apart) - 1) // 2] + apart[len(apart) // 2]) / 2
+        if median < settings.trust_reach * size:
+            placed_px[person] = expected
+            scores[person] = settings.expected_score * candidates.seed_scores[seed]
+    return placed_px, scores

@@ -1,20 +1,20 @@
 """Fitting a picture into the network's input, and points back out of it.
 
 Pixel (0, 0) is the centre of the top-left pixel, so a picture scaled by ``s`` moves the point
-``x`` to ``(x + 0.5) * s - 0.5``. :func:`rescale` is the only place that says so.
+``x`` to ``(x + 0.5) * s - 0.5``. :func:`rescale` is the only place that says so; the pixels
+themselves are moved by ``kernels.preprocess``, by the same rule.
 """
 
 import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import BadImage
 
-__all__ = ["INPUT_MULTIPLE", "Letterbox", "apply_letterbox", "fit_letterbox", "rescale", "to_image"]
+__all__ = ["INPUT_MULTIPLE", "Letterbox", "fit_letterbox", "rescale", "to_image"]
 
 F64: TypeAlias = NDArray[np.float64]
 
@@ -60,29 +60,8 @@ def fit_letterbox(size_px: tuple[int, int], longer_px: int) -> Letterbox:
     scale = longer_px / max(width, height)
     inner = (max(1, round(width * scale)), max(1, round(height * scale)))
     outer = (_round_up(inner[0]), _round_up(inner[1]))
-    # cv2.resize scales by the ratio of the rounded sizes, so that ratio is what inverts it.
+    # Resizing scales by the ratio of the rounded sizes, so that ratio is what inverts it.
     return Letterbox((inner[0] / width, inner[1] / height), inner, outer)
-
-
-def apply_letterbox(image: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]:
-    """The picture inside the network's input.
-
-    Args:
-        image: (H, W, 3) BGR.
-        box: from :func:`fit_letterbox` for this size.
-
-    Returns:
-        (box.outer_px[1], box.outer_px[0], 3) BGR, black outside the picture.
-    """
-    shrinks = box.inner_px[0] < image.shape[1] or box.inner_px[1] < image.shape[0]
-    # Both follow the half-pixel rule; AREA averages, so a shrunk picture does not alias.
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    inner = cv2.resize(image, box.inner_px, interpolation=method)
-    if box.inner_px == box.outer_px:
-        return np.asarray(inner, dtype=np.uint8)
-    outer = np.zeros((box.outer_px[1], box.outer_px[0], 3), dtype=np.uint8)
-    outer[: box.inner_px[1], : box.inner_px[0]] = inner
-    return outer
 
 
 def to_image(points_input: F64, box: Letterbox) -> F64:

@@ -6,12 +6,15 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.grouping_fast import likeness_table
+
 from .sighting import Sighting
 from .skeleton import COCO17
 
-__all__ = ["extent", "likeness", "without_repeats"]
+__all__ = ["first_of_each", "likeness", "without_repeats"]
 
 F64: TypeAlias = NDArray[np.float64]
+Bool: TypeAlias = NDArray[np.bool_]
 
 _FLIP = np.asarray(COCO17.flip_order)
 _SPREADS = 2 * np.asarray(COCO17.oks_sigmas)
@@ -24,29 +27,31 @@ _LARGEST_OVERLAP = 0.4  # of two people's boxes, intersection over union
 _MUCH_WEAKER = 0.8
 
 
-def extent(joints_px: F64) -> float:
-    """The longer side of the box around the joints that are not NaN; 0 if there are none."""
-    seen = joints_px[~np.isnan(joints_px[:, 0])]
-    return float(np.ptp(seen, axis=0).max()) if len(seen) else 0.0
-
-
-def likeness(first_px: F64, second_px: F64, *, slack: float = 1.0) -> float:
-    """COCO's keypoint similarity of two poses over the joints that both have.
+def likeness(first_px: F64, second_px: F64, *, slack: float = 1.0) -> F64:
+    """COCO's keypoint similarity of poses over the joints that both have.
 
     Args:
-        first_px: (J, 2), NaN where unseen.
-        second_px: (J, 2)
+        first_px: (P, J, 2), NaN where unseen.
+        second_px: (Q, J, 2)
         slack: how many times further apart than human labels joints may be.
 
     Returns:
-        0 to 1; 0 if they share no joint.
+        (P, Q) 0 to 1; 0 where two share no joint.
     """
-    apart = np.linalg.norm(first_px - second_px, axis=1)  # (J,)
-    both = ~np.isnan(apart)
-    size = max(extent(first_px), extent(second_px)) * _SQRT_AREA_OVER_SIZE
-    if not both.any() or size == 0:
-        return 0.0
-    return float(np.exp(-((apart[both] / (_SPREADS[both] * size * slack)) ** 2) / 2).mean())
+    return likeness_table(first_px, second_px, _SPREADS * _SQRT_AREA_OVER_SIZE * slack)
+
+
+def first_of_each(same: Bool) -> list[int]:
+    """Which stay, in order, when each leaves that is the same as one that stays before it.
+
+    Args:
+        same: (N, N) whether the earlier, by row, makes the later, by column, superfluous.
+    """
+    kept: list[int] = []
+    for rank in range(len(same)):
+        if not same[kept, rank].any():
+            kept.append(rank)
+    return kept
 
 
 def without_repeats(people: Sequence[Sighting], same: float) -> list[Sighting]:
@@ -56,37 +61,30 @@ def without_repeats(people: Sequence[Sighting], same: float) -> list[Sighting]:
         people: best first.
         same: two people more alike than this are one.
     """
-    kept: list[Sighting] = []
-    for person in people:
-        if not any(_is_same(other, person, same) or _shadows(other, person) for other in kept):
-            kept.append(person)
-    return kept
+    if len(people) < 2:
+        return list(people)
+    poses = np.stack([_grouped(person) for person in people])  # (P, J, 2)
+    # Two lie on each other also if they would when one of them faced the other way.
+    repeats = likeness(poses, poses, slack=_REPEAT_SLACK) > same
+    repeats |= likeness(poses, poses[:, _FLIP], slack=_REPEAT_SLACK) > same
+    repeats |= _shadows(poses, np.asarray([person.score for person in people]))
+    return [people[rank] for rank in first_of_each(repeats)]
 
 
-def _is_same(better: Sighting, worse: Sighting, same: float) -> bool:
-    """Whether two lie on each other, or would if one of them faced the other way."""
-    first, second = _grouped(better), _grouped(worse)
-    return any(
-        likeness(first, pose, slack=_REPEAT_SLACK) > same for pose in (second, second[_FLIP])
-    )
-
-
-def _shadows(better: Sighting, worse: Sighting) -> bool:
-    """Whether someone much weaker lies where a better person is: leftovers of a close-up."""
-    if worse.score > _MUCH_WEAKER * better.score:
-        return False
-    low, high = zip(*(_box(_grouped(person)) for person in (better, worse)), strict=True)
-    inside = np.prod(np.maximum(np.minimum(*high) - np.maximum(*low), 0))
-    areas = [np.prod(top - bottom) for bottom, top in zip(low, high, strict=True)]
-    union = areas[0] + areas[1] - inside
-    return bool(union > 0 and inside / union > _LARGEST_OVERLAP)
+def _shadows(poses: F64, scores: F64) -> Bool:
+    """(P, P) whether someone much weaker lies where a better person is: leftovers of a close-up."""
+    seen = ~np.isnan(poses)
+    low = np.where(seen, poses, np.inf).min(1)  # (P, 2)
+    high = np.where(seen, poses, -np.inf).max(1)
+    overlap = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)  # (P, P, 2)
+    inside = np.maximum(overlap, 0).prod(-1)
+    areas = (high - low).prod(-1)
+    union = areas[:, None] + areas - inside
+    weaker = scores <= _MUCH_WEAKER * scores[:, None]
+    shadows: Bool = weaker & (union > 0) & (inside > _LARGEST_OVERLAP * union)
+    return shadows
 
 
 def _grouped(person: Sighting) -> F64:
     """Joints that were grouped, not filled in."""
     return np.where((person.inferred | (person.scores == 0))[:, None], np.nan, person.joints_px)
-
-
-def _box(joints_px: F64) -> tuple[F64, F64]:
-    seen = joints_px[~np.isnan(joints_px[:, 0])]
-    return seen.min(0), seen.max(0)

@@ -3,6 +3,7 @@
 Imports no PyTorch: the network is the exported file, with peaks found inside its graph.
 """
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -10,15 +11,20 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.preprocess import preprocess
+from kernels.warmup import warm_up
+
 from .candidates import Candidates
 from .errors import BadImage
 from .grouping import DecodeSettings, group
-from .letterbox import INPUT_MULTIPLE, Letterbox, apply_letterbox, fit_letterbox, to_image
+from .letterbox import INPUT_MULTIPLE, Letterbox, fit_letterbox, to_image
 from .sighting import Sighting
 from .skeleton import COCO17, Skeleton
 from .weights import open_weights
 
 __all__ = ["DEFAULT_PROVIDERS", "OnnxPredictor", "Predictor", "check_image", "to_candidates"]
+
+logger = logging.getLogger(__name__)
 
 F32: TypeAlias = NDArray[np.float32]
 U8: TypeAlias = NDArray[np.uint8]
@@ -89,6 +95,8 @@ class OnnxPredictor:
         self.input_side = input_side or info.input_side
         self.skeleton: Skeleton = COCO17
         assert self.input_side % INPUT_MULTIPLE == 0, f"input_side {self.input_side} is not 32 n"
+        # Or the first request would wait for the compiler, ten seconds on a new machine.
+        logger.debug("input and grouping ready after %.2f s", warm_up())
 
     def candidates(self, images: Sequence[U8]) -> list[Candidates]:
         """Peaks and tags of each picture; pictures whose inputs agree in size go as one batch.
@@ -105,7 +113,9 @@ class OnnxPredictor:
         found: dict[int, Candidates] = {}
         for outer in dict.fromkeys(box.outer_px for box in boxes):
             chosen = [index for index, box in enumerate(boxes) if box.outer_px == outer]
-            batch = np.stack([apply_letterbox(images[i], boxes[i]) for i in chosen])
+            batch = preprocess(
+                [images[i] for i in chosen], [boxes[i].inner_px for i in chosen], outer
+            )
             outputs = self._session.run(None, {"images": batch})
             for row, index in enumerate(chosen):
                 height, width = images[index].shape[:2]

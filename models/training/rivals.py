@@ -9,10 +9,12 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
+from kernels.preprocess import preprocess
+
 from ..candidates import Candidates
 from ..grouping import DecodeSettings, group
 from ..hourglass import StackedHourglass
-from ..letterbox import apply_letterbox, fit_letterbox, to_image
+from ..letterbox import Letterbox, fit_letterbox, to_image
 from ..predictor import to_candidates
 from ..sighting import Sighting
 from ..skeleton import COCO17
@@ -45,7 +47,7 @@ class TorchPredictor:
     def _look(self, image: U8) -> Candidates:
         height, width = image.shape[:2]
         box = fit_letterbox((width, height), self.input_side)
-        rgb = apply_letterbox(image, box)[:, :, ::-1].transpose(2, 0, 1)
+        rgb = _fitted(image, box)[:, :, ::-1].transpose(2, 0, 1)
         with torch.no_grad():
             maps = self._network(torch.from_numpy(rgb.astype(np.float32))[None])
             outputs = [output[0].numpy() for output in gather(maps, PeakSettings())]
@@ -70,7 +72,7 @@ class MultiPose:
 
     def _look(self, image: U8) -> list[Sighting]:
         box = fit_letterbox((image.shape[1], image.shape[0]), self.input_side)
-        rgb = np.ascontiguousarray(apply_letterbox(image, box)[None, :, :, ::-1])
+        rgb = np.ascontiguousarray(_fitted(image, box)[None, :, :, ::-1])
         rows = np.asarray(self._session.run(None, {"input:0": rgb.astype(np.int32)})[0])[0]
         people = []
         for row in rows[rows[:, -1] >= _LEAST_SCORE]:
@@ -80,3 +82,8 @@ class MultiPose:
             nothing = np.zeros(len(points), dtype=bool)
             people.append(Sighting(to_image(joints, box), points[:, 2], float(row[-1]), nothing))
         return people
+
+
+def _fitted(image: U8, box: Letterbox) -> U8:
+    """(outer height, outer width, 3) the picture inside a network's input, as serving does it."""
+    return np.asarray(preprocess([image], [box.inner_px], box.outer_px)[0], dtype=np.uint8)

@@ -3,8 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kernels.grouping_fast import reference
 from models.candidates import Candidates
 from models.grouping import DecodeSettings, group
+from models.likeness import first_of_each, without_repeats
+from models.sighting import Sighting
 from models.skeleton import COCO17
 
 J = len(COCO17.joints)
@@ -157,3 +160,66 @@ def test_people_come_best_first_and_in_any_order_of_candidates():
     )
     for one, other in zip(found, group(turned, DecodeSettings()), strict=True):
         np.testing.assert_array_equal(one.joints_px, other.joints_px)
+
+
+def crowd(seed):
+    """Up to thirty people who overlap, joints hidden or weak, peaks of nobody, tags that waver."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 31))
+    people = [(*rng.uniform(0, (800, 500)), rng.uniform(-20, 20)) for _ in range(count)]
+    scene = picture(people, fields=bool(seed % 2), seeds=bool(seed % 3))
+    scores = rng.uniform(0.3, 0.95, scene.scores.shape)
+    hidden = rng.random(scores.shape)
+    scores = np.where(hidden < 0.2, rng.uniform(0.0, 0.1, scores.shape), scores)
+    best = np.argsort(-scores, axis=1)
+    strays = rng.random(scores.shape)[..., None] < 0.05
+    joints = scene.joints_px + rng.normal(0, 3, scene.joints_px.shape)
+    joints = np.where(strays, rng.uniform(0, 800, joints.shape), joints)
+    tags = scene.tags + rng.normal(0, 0.3, scene.tags.shape)
+    centers = scene.centers_px + rng.normal(0, 8, scene.centers_px.shape)
+    sizes = scene.sizes_px * rng.uniform(0.8, 1.2, scene.sizes_px.shape)
+    return replace(
+        scene,
+        joints_px=np.take_along_axis(joints, best[..., None], 1),
+        scores=np.take_along_axis(scores, best, 1),
+        tags=np.take_along_axis(tags, best[..., None], 1),
+        centers_px=np.take_along_axis(centers, best[..., None], 1),
+        sizes_px=np.take_along_axis(sizes, best, 1),
+        seed_joints_px=scene.seed_joints_px + rng.normal(0, 5, scene.seed_joints_px.shape),
+    )
+
+
+def test_people_are_those_of_the_definition(monkeypatch):
+    """Compiled grouping against its definition in numpy and scipy: nothing ties, so all agrees."""
+    scenes = [crowd(seed) for seed in range(50)]
+    found = [group(scene, DecodeSettings()) for scene in scenes]
+    monkeypatch.setattr("models.grouping.group_peaks", reference)
+    for scene, people in zip(scenes, found, strict=True):
+        wanted = group(scene, DecodeSettings())
+        assert len(people) == len(wanted)
+        for one, other in zip(people, wanted, strict=True):
+            np.testing.assert_array_equal(one.joints_px, other.joints_px)
+            np.testing.assert_array_equal(one.scores, other.scores)
+            np.testing.assert_array_equal(one.inferred, other.inferred)
+    assert sum(map(len, found)) > 300  # of about 750 who stand in each other's way
+
+
+def test_who_is_the_same_as_one_who_left_stays():
+    # 1 repeats 0 and leaves; 2 repeats only 1, who is gone.
+    same = np.asarray([[1, 1, 0], [1, 1, 1], [0, 1, 1]], dtype=bool)
+    assert first_of_each(same) == [0, 2]
+    assert first_of_each(np.zeros((0, 0), dtype=bool)) == []
+
+
+def test_a_much_weaker_person_in_the_box_of_a_better_one_is_leftovers():
+    """The same box by other joints: no likeness, overlap 1. At 0.8 of the score it goes."""
+    seen = (np.arange(J) + 1) // 2 % 2 == 0  # left and right go together
+    box = np.where(np.arange(J)[:, None] < 9, [0.0, 0.0], [100.0, 100.0])
+
+    def person(which, score):
+        joints = np.where(which[:, None], box, np.nan)
+        return Sighting(joints, which * score, score, np.zeros(J, dtype=bool))
+
+    better = person(seen, 0.5)
+    assert len(without_repeats([better, person(~seen, 0.41)], 0.5)) == 2
+    assert without_repeats([better, person(~seen, 0.40)], 0.5) == [better]

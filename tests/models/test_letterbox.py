@@ -1,8 +1,12 @@
+import cv2
 import numpy as np
 import pytest
 
+from kernels.preprocess import preprocess, with_opencv
 from models.errors import BadImage
-from models.letterbox import apply_letterbox, fit_letterbox, rescale, to_image
+from models.letterbox import fit_letterbox, rescale, to_image
+
+from .shared import shared
 
 
 def test_half_pixel_rule_by_hand():
@@ -32,17 +36,27 @@ def test_a_dot_lands_where_the_rule_says():
     image = np.zeros((240, 320, 3), dtype=np.uint8)
     image[100:104, 200:204] = 255  # middle (201.5, 101.5)
     box = fit_letterbox((320, 240), 160)
-    seen = apply_letterbox(image, box)[:, :, 0].astype(float)
+    seen = preprocess([image], [box.inner_px], box.outer_px)[0, :, :, 0].astype(float)
     y, x = np.mgrid[: seen.shape[0], : seen.shape[1]]
     middle = np.asarray([(x * seen).sum(), (y * seen).sum()]) / seen.sum()
     # 4 px at half size are 2 whole px: INTER_AREA keeps their middle exactly.
     np.testing.assert_allclose(middle, rescale(np.asarray([201.5, 101.5]), (0.5, 0.5)), atol=1e-9)
 
 
+def test_the_input_is_what_opencv_would_make_of_a_photo():
+    # Both are within half a level of the area average, so within one of each other.
+    image = cv2.imread(str(shared("train/pennfudan/images/FudanPed00001.jpg")))
+    assert image is not None
+    box = fit_letterbox((image.shape[1], image.shape[0]), 384)
+    ours = preprocess([image], [box.inner_px], box.outer_px)
+    theirs = with_opencv([image], [box.inner_px], box.outer_px)
+    assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= 1
+
+
 def test_nothing_is_padded_when_it_fits():
     image = np.full((384, 288, 3), 9, dtype=np.uint8)
     box = fit_letterbox((288, 384), 384)
-    np.testing.assert_array_equal(apply_letterbox(image, box), image)
+    np.testing.assert_array_equal(preprocess([image], [box.inner_px], box.outer_px)[0], image)
 
 
 def test_no_pixels_is_refused():
