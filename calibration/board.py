@@ -83,8 +83,10 @@ def parse_board(text: str, square_mm: float) -> Board:
     if not np.isfinite(square_mm) or not SQUARE_M[0] <= square_mm / 1000.0 <= SQUARE_M[1]:
         raise BadBoard(
             f"a square of {square_mm:g} mm is not possible ({SQUARE_M[0] * 1000:g} to "
-            f"{SQUARE_M[1] * 1000:g} mm are read); measure the side of one printed square",
+            f"{SQUARE_M[1] * 1000:g} mm are read); measure the side of one printed square "
+            "and give it in millimetres",
             field="/square_mm",
+            reason="wrong_units",
         )
     columns, rows = int(counts[1]), int(counts[2])
     if parts[0] == "charuco" and len(parts) >= 3:
@@ -109,6 +111,7 @@ def check_board_for_rig(board: Board) -> None:
             "half, so cameras would number it from opposite ends; use one odd and one even count, "
             f"such as {columns}x{rows - 1 if rows > 3 else rows + 1}, or a ChArUco board",
             field="/board",
+            reason="symmetric_board",
         )
 
 

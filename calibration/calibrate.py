@@ -23,8 +23,9 @@ from .refinement import free_parameters, refine, view_poses, with_use
 from .report import lens_report, rig_report
 from .rig import Rejected, Rig
 from .settings import DEFAULTS, CalibrateSettings, check_lens_sizes, check_settings, kind_of
+from .usable import usable
 from .verdict import evidence_of, judge
-from .views import Sightings, find_boards, without_copies
+from .views import Sightings, find_boards
 
 __all__ = [
     "CalibrateSettings",
@@ -116,7 +117,7 @@ def calibrate_views(
     check_lens_sizes(settings, sightings.sizes_px)
     names = footage.cameras
     reference = settings.reference or names[0]
-    sightings, copies = without_copies(sightings)
+    found, (sightings, useless) = sightings, usable(sightings)
     lenses = calibrate_lenses(
         sightings, names, board, known=settings.known_lenses, progress=watch.stage("lenses")
     )
@@ -132,9 +133,11 @@ def calibrate_views(
     figures = camera_figures(refined, sightings.sizes_px)
     cameras = build_cameras(refined, figures, footage, sightings)
     quality, lengths = rig_quality(refined, cameras, board)
-    copied = tuple(Rejected(view.camera, view.moment, "duplicate", 0.0) for view in copies)
-    rejected = _once(refined.rejected + copied)
-    evidence = evidence_of(cameras, figures, quality, edges, rejected, sightings, footage)
+    rejected = _once(refined.rejected + useless)
+    evidence = evidence_of(
+        cameras, figures, quality, edges, rejected, found, footage,
+        settings.distances, board.square_m,
+    )  # fmt: skip
     rig = Rig(
         name=settings.name,
         kind=kind_of(settings, names),

@@ -15,7 +15,8 @@
     └── Cancelled            the caller asked to stop
 
 Every message says what was wrong, with numbers, and what to do next. `code` is a stable word for
-programs; `camera` and `field` say where, when that is known.
+programs, `reason` a finer one where there is one; `camera` and `field` say where, when that is
+known.
 """
 
 
@@ -24,10 +25,18 @@ class CalibrationError(Exception):
 
     code = "calibration_error"
 
-    def __init__(self, message: str, *, camera: str | None = None, field: str | None = None):
+    def __init__(
+        self,
+        message: str,
+        *,
+        camera: str | None = None,
+        field: str | None = None,
+        reason: str | None = None,
+    ):
         super().__init__(message)
         self.camera = camera
         self.field = field
+        self.reason = reason or self.code
 
 
 class BadInput(CalibrationError):

@@ -150,6 +150,7 @@ def pictures(clips: Sequence[Clip]) -> Iterator[tuple[Clip, str, Gray]]:
                         f"before it {first[0]}x{first[1]}; a camera's pictures must have one size "
                         "(no change of zoom, crop or resolution)",
                         camera=clip.camera,
+                        reason="size_changed",
                     )
                 yield clip, moment, part
 
@@ -183,7 +184,10 @@ def read_gray(path: Path) -> Gray:
     except cv2.error:  # too many pixels
         gray = None
     if gray is None:
-        raise BadFootage(f"{path.name} cannot be decoded as an image; remove or export it again")
+        raise BadFootage(
+            f"{path.name} cannot be decoded as an image; remove or export it again",
+            reason="unreadable_image",
+        )
     return np.asarray(gray, np.uint8)
 
 
@@ -197,7 +201,8 @@ def open_video(path: Path) -> cv2.VideoCapture:
     if not video.isOpened():
         raise BadFootage(
             f"{path.name} cannot be opened as a video; it may be empty, cut short or of an unknown "
-            "codec: convert it, say with ffmpeg -i IN -c:v libx264 OUT.mp4"
+            "codec: convert it, say with ffmpeg -i IN -c:v libx264 OUT.mp4",
+            reason="unreadable_video" if path.stat().st_size else "empty_video",
         )
     return video
 
@@ -228,6 +233,7 @@ def _frames(clip: Clip) -> Iterator[tuple[str, Gray]]:
             f"{clip.files[0].name} ends after {index} frames, {len(wanted)} chosen ones are "
             "missing; the file may be cut short: export it again",
             camera=clip.camera,
+            reason="unreadable_video",
         )
 
 
@@ -272,5 +278,8 @@ def _first_size(clip: Clip) -> tuple[int, int]:
     ok, image = video.read()
     video.release()
     if not ok:
-        raise BadFootage(f"{clip.files[0].name} holds no frame that can be decoded; convert it")
+        raise BadFootage(
+            f"{clip.files[0].name} holds no frame that can be decoded; convert it",
+            reason="empty_video",
+        )
     return image.shape[1], image.shape[0]

@@ -71,12 +71,16 @@ def calibrate_lenses(
     if unseen:
         seen = [name for name in cameras if name not in unseen]
         looked = ", ".join(
-            f"{name} ({sightings.looked_at.get(name, 0)} pictures)" for name in unseen
+            f"{name} ({sightings.looked_at.get(name, 0)} pictures, "
+            f"{sightings.dark.get(name, 0)} of them black)"
+            for name in unseen
         )
+        pitch_black = 0 < sightings.dark.get(unseen[0], 0) == sightings.looked_at.get(unseen[0])
         raise BoardNotFound(
             f"the board is seen by {', '.join(seen) or 'no camera'} but never by {looked}; show it "
             "to every camera, large enough and wholly in the picture, and film again",
             camera=unseen[0],
+            reason="black_frames" if pitch_black else None,
         )
     lenses = {}
     for done, name in enumerate(cameras, start=1):
@@ -110,6 +114,7 @@ def calibrate_lens(
                 f"camera {camera!r}: {len(kept)} usable board views, need {MIN_VIEWS}; add more "
                 "with the board tilted different ways, near and far, and near the corners",
                 camera=camera,
+                reason="single_view" if len(views) == 1 else None,
             )
         solved = _solve(kept, size_px, board, short)
         if solved is None:

@@ -32,7 +32,8 @@ def load_yaml(text: str | bytes) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:300]
         raise BadRigFile(
-            f"the file is not valid YAML: {reason}; repair or export it again"
+            f"the file is not valid YAML: {reason}; it may be cut short: repair or export it again",
+            reason="corrupt_yaml",
         ) from None
 
 
@@ -68,6 +69,7 @@ class _Loader(yaml.CSafeLoader):
                     f"{str(key.value)[:80]!r} stands twice (line {_line(key.start_mark)}); a "
                     "camera or a key may appear once: rename or remove one",
                     field=f"/{key.value}",
+                    reason="given_twice",
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep=deep)

@@ -72,7 +72,9 @@ def rig_to_yaml(rig: Rig) -> str:
     }
     content = {key: value for key, value in content.items() if value not in (None, [], "")}
     if len(set(rig.names)) != len(rig.names):
-        raise BadRigFile(f"two cameras share a name ({', '.join(rig.names)}); rename one")
+        raise BadRigFile(
+            f"two cameras share a name ({', '.join(rig.names)}); rename one", reason="given_twice"
+        )
     try:
         RigFile.model_validate(content)  # never write what could not be read back
     except ValidationError as error:
@@ -126,7 +128,8 @@ def _refusal(error: ValidationError) -> BadRigFile:
     elif first["type"] == "finite_number":
         reason = f"every number must be finite, found {first['input']}; calibrate or export again"
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return BadRigFile(f"{path}: {reason}{more}", field=path)
+    word = "not_finite" if first["type"] == "finite_number" else None
+    return BadRigFile(f"{path}: {reason}{more}", field=path, reason=word)
 
 
 def _version() -> str:

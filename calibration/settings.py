@@ -32,6 +32,8 @@ class CalibrateSettings:
     known_lenses: Mapping[str, tuple[F64, F64]] = field(default_factory=dict)  # K, dist: kept fixed
     # (width, height) that the known lenses are for, where that is known
     known_sizes_px: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    # Two cameras and the metres measured between their lenses: the scale is checked by them
+    distances: tuple[tuple[str, str, float], ...] = ()
     workers: int = 1  # pictures looked at side by side
 
 
@@ -62,7 +64,7 @@ def check_settings(settings: CalibrateSettings, cameras: Sequence[str]) -> None:
     Raises:
         BadFootage: too few cameras, or not as many as the kind of rig has.
         UnknownCamera: the reference camera is not among them.
-        BadInput: a lens that cannot be used.
+        BadInput: a lens that cannot be used, or a distance between cameras that are not there.
     """
     if len(cameras) < 2:
         raise BadFootage(
@@ -80,6 +82,12 @@ def check_settings(settings: CalibrateSettings, cameras: Sequence[str]) -> None:
                 f"the known lens of {name!r} has {dist.size} coefficients; five (k1 k2 p1 p2 k3) "
                 f"are taken, for the cameras {', '.join(cameras)}",
                 camera=name,
+            )
+    for first, second, metres in settings.distances:
+        if not {first, second} <= set(cameras) or first == second or not metres > 0:
+            raise BadInput(
+                f"the distance {first}:{second} of {metres:g} m is not between two of the cameras "
+                f"{', '.join(cameras)}; give it as CAMERA:CAMERA:METRES",
             )
     wanted = {"stereo": 2, "quad": 4}.get(settings.kind or "", len(cameras))
     if wanted != len(cameras):
@@ -103,6 +111,7 @@ def check_lens_sizes(settings: CalibrateSettings, sizes_px: Mapping[str, tuple[i
                 f"is {size[0]}x{size[1]}; give the lens of this resolution and crop, or let it be "
                 "calibrated",
                 camera=name,
+                reason="size_changed",
             )
 
 

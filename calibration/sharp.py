@@ -66,7 +66,11 @@ def choose_frames(
         order[clip.files[0]] += 1
     frames = _spread(list(looks.values()), count)
     if not frames:
-        raise BadFootage("every frame of the videos is black; film the board again")
+        raise BadFootage(
+            "every frame of the videos is black; take the lens caps off, open the apertures and "
+            "film the board again",
+            reason="black_frames",
+        )
     moments = tuple(f"{frame:06d}" for frame in frames)
     return tuple(
         replace(
@@ -106,6 +110,7 @@ def _look(path: Path, clips: Sequence[Clip], cancelled: Callable[[], None]) -> l
             f"{path.name} holds no frame that can be decoded; it may be empty or of an unknown "
             "codec: convert it, say with ffmpeg -i IN -c:v libx264 OUT.mp4",
             camera=clips[0].camera,
+            reason="empty_video",
         )
     return [
         _Look(

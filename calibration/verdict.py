@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from .footage import Footage
 from .projection import reach_norm
 from .quality import CameraFigures
 from .rig import Finding, Grade, Rejected, RigQuality, Verdict
+from .usable import usual_edge_px
 from .verdict_rejected import Severity, judge_moved, judge_rejected
 from .views import Sightings
 
@@ -26,6 +27,10 @@ MIN_COVERAGE = 0.4
 MIN_DEPTH_RATIO = 1.25
 MIN_TILT_DEG = 15.0
 MIN_PAIR_MOMENTS = 5
+# A tape measure between two lenses is good to a hundredth at least.
+SCALE_OFF = 0.02
+# Edges that spread wider are out of focus or smeared; corners then shift with the light.
+SOFT_PX = 8.0
 FOCAL_USABLE, FOCAL_BAD = 0.01, 0.05  # sigma over focal length
 POINT_USABLE, POINT_BAD = 0.005, 0.025  # sigma of a point over its distance
 # Split halves that disagree this much more than the fit: something moved, or the model is too poor.
@@ -45,6 +50,10 @@ class Evidence:
     moments: Mapping[str, Sequence[str]]  # shared moments per camera, in order
     frame_counts: Mapping[str, int]  # of videos; empty for images
     mirrored: Sequence[str]  # cameras that saw the back of the board
+    # over how many pixels edges rise in each camera's median view; 0 where not measured
+    edges_px: Mapping[str, float] = field(default_factory=dict)
+    distances: Sequence[tuple[str, str, float]] = ()  # measured between two cameras, metres
+    square_m: float = 0.0
 
 
 def evidence_of(
@@ -55,6 +64,8 @@ def evidence_of(
     rejected: Sequence[Rejected],
     sightings: Sightings,
     footage: Footage,
+    distances: Sequence[tuple[str, str, float]],
+    square_m: float,
 ) -> Evidence:
     """The evidence of a finished calibration."""
     counts = {clip.camera: clip.frame_count for clip in footage.clips if clip.frame_count}
@@ -64,7 +75,11 @@ def evidence_of(
         if view.shared:
             moments[view.camera].append(view.moment)
     views = len(sightings.views)
-    return Evidence(cameras, figures, quality, edges, rejected, views, moments, counts, mirrored)
+    soft = {camera.name: usual_edge_px(sightings.views, camera.name) for camera in cameras}
+    return Evidence(
+        cameras, figures, quality, edges, rejected, views, moments, counts, mirrored, soft,
+        distances, square_m,
+    )  # fmt: skip
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -74,6 +89,7 @@ def judge(evidence: Evidence) -> Verdict:
         found += _judge_camera(camera, evidence.figures[camera.name])
     found += _judge_rig(evidence)
     found += _judge_footage(evidence)
+    found += _judge_scale(evidence)
     found += judge_rejected(evidence.rejected, evidence.views)
     found += judge_moved(evidence.rejected, evidence.moments)
     order = {"bad": 0, "usable": 1, "note": 2}
@@ -121,6 +137,13 @@ def _judge_camera(camera: Camera, figures: CameraFigures) -> list[tuple[Severity
             f"tilts span {figures.tilt_range_deg:.0f} degrees, so focal length and distance "
             "trade off",
             "film the board nearer and farther, and tilted by 20 to 45 degrees",
+        )
+    elif figures.tilt_range_deg < MIN_TILT_DEG:
+        add(
+            "note",
+            "no_tilt",
+            f"the boards' tilts span only {figures.tilt_range_deg:.0f} degrees",
+            "tilt the board by 20 to 45 degrees, this way and that",
         )
     return out + _judge_lens(camera, figures)
 
@@ -199,6 +222,15 @@ def _judge_footage(evidence: Evidence) -> list[tuple[Severity, Finding]]:
             "start and stop all cameras together, or cut the videos to the same moments",
         )
         out.append(("usable", finding))
+    for name, edge_px in evidence.edges_px.items():
+        if edge_px > SOFT_PX:
+            finding = Finding(
+                "blurred",
+                f"{name}: edges of the board spread over {edge_px:.0f} px, usually over 3",
+                "focus the lens on the volume, shorten the exposure, and film again",
+                name,
+            )
+            out.append(("usable", finding))
     for name in evidence.mirrored:
         finding = Finding(
             "mirrored_board",
@@ -207,6 +239,26 @@ def _judge_footage(evidence: Evidence) -> list[tuple[Severity, Finding]]:
             name,
         )
         out.append(("note", finding))
+    return out
+
+
+def _judge_scale(evidence: Evidence) -> list[tuple[Severity, Finding]]:
+    """Distances that somebody measured against those of the calibration."""
+    centers = {camera.name: camera.center_world for camera in evidence.cameras}
+    out: list[tuple[Severity, Finding]] = []
+    for first, second, measured_m in evidence.distances:
+        found_m = float(np.linalg.norm(centers[first] - centers[second]))
+        ratio = measured_m / found_m
+        if abs(ratio - 1.0) > SCALE_OFF:
+            finding = Finding(
+                "wrong_scale",
+                f"{first} and {second} are {found_m:.3f} m apart by the board and {measured_m:.3f} "
+                f"m by your measure, as if its squares were {1000 * ratio * evidence.square_m:.1f} "
+                f"mm, not {1000 * evidence.square_m:.1f}",
+                "measure a printed square (printers scale pages) and the distance between the "
+                "lenses again, and calibrate with what is right",
+            )
+            out.append(("bad", finding))
     return out
 
 

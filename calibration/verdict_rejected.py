@@ -39,6 +39,16 @@ _REASONS = {
         "were set aside",
         "give every picture once",
     ),
+    "blur": (
+        "are blurred beside the camera's others",
+        "were set aside",
+        "hold the board still, shorten the exposure",
+    ),
+    "collinear": (
+        "show under six corners, or corners on one line",
+        "were set aside",
+        "show more of the board",
+    ),
     "residual": (
         "fit far worse than the camera's other views",
         "were set aside",
@@ -78,7 +88,7 @@ def judge_moved(
         moments: the shared moments of each camera.
     """
     late = {(r.camera, r.frame) for r in rejected if r.reason == "desync"}
-    out: list[tuple[Severity, Finding]] = []
+    moved: dict[str, list[tuple[str, int]]] = {}  # moment -> cameras and how many views
     for camera, own in moments.items():
         gone = np.array([(camera, moment) in late for moment in sorted(own)], dtype=float)
         cuts = range(MIN_MOVED, len(gone) - MIN_MOVED + 1)
@@ -86,8 +96,21 @@ def judge_moved(
             continue
         cut = max(cuts, key=lambda at: abs(gone[at:].mean() - gone[:at].mean()))
         if abs(gone[cut:].mean() - gone[:cut].mean()) >= MOVED_SHARE:
-            out.append(("bad", _moved(camera, sorted(own)[cut], int(gone.sum()))))
-    return out
+            moved.setdefault(sorted(own)[cut], []).append((camera, int(gone.sum())))
+    several = [(moment, one) for moment, cameras in moved.items() for one in cameras]
+    if len(several) >= 2 and len(moments) > 2:
+        return [("bad", _swapped(several[0][0], [camera for _, (camera, _) in several]))]
+    return [("bad", _moved(camera, moment, count)) for moment, (camera, count) in several]
+
+
+def _swapped(moment: str, cameras: Sequence[str]) -> Finding:
+    return Finding(
+        "cameras_swapped",
+        f"{', '.join(cameras)}: on one side of about moment {moment} nearly all their views "
+        "contradict the others: there the files of two cameras are swapped, or several cameras "
+        "were moved or lost their synchronization",
+        "check which file is of which camera, or calibrate from the moments before or after alone",
+    )
 
 
 def _moved(camera: str, moment: str, count: int) -> Finding:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 Picture = tuple[Clip, str, Gray]
 
 COVERAGE_GRID = (9, 5)  # columns x rows over the picture
+DARK_LEVEL = 6.0  # mean grey level of a black picture
+MOST_TRIED = 8  # pictures in which other counts are tried when none shows the board
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class View:
     ids: NDArray[np.int64]  # (N,) rows of `Board.points_board`
     shared: bool = True  # False: a close-up for the lens, at no moment of the rig
     mirrored: bool = False
+    edge_px: float = float("nan")  # over how many pixels edges of squares rise, where measured
 
     @property
     def key(self) -> tuple[str, str, bool]:
@@ -46,6 +50,7 @@ class Sightings:
     views: tuple[View, ...]
     sizes_px: Mapping[str, tuple[int, int]]  # (width, height) per camera
     looked_at: Mapping[str, int]  # pictures per camera
+    dark: Mapping[str, int] = field(default_factory=dict)  # of those, how many were black
 
 
 def find_boards(
@@ -70,6 +75,7 @@ def find_boards(
     views: list[View] = []
     sizes: dict[str, tuple[int, int]] = {}
     looked: dict[str, int] = {}
+    dark: dict[str, int] = {}
     total = sum(len(clip.moments) for clip in footage.clips + footage.intrinsics)
     done = 0
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
@@ -78,36 +84,17 @@ def find_boards(
                 found = list(pool.map(lambda job: _look(job, board), batch))
                 for (clip, moment, gray), detection in zip(batch, found, strict=True):
                     looked[clip.camera] = looked.get(clip.camera, 0) + 1
+                    dark[clip.camera] = dark.get(clip.camera, 0) + (float(gray.mean()) < DARK_LEVEL)
                     _settle_size(sizes, clip, (gray.shape[1], gray.shape[0]))
                     if detection is not None:
-                        views.append(_view(clip.camera, moment, detection, shared))
+                        edge_px = _edge_px(gray, detection, board)
+                        views.append(_view(clip.camera, moment, detection, shared, edge_px))
                     done += 1
                     progress(done, total)
     if not views:
-        columns, rows = board.inner_corners
-        raise BoardNotFound(
-            f"none of the {total} pictures shows a {board.kind} of {columns}x{rows} inner corners; "
-            "check the counts (where four squares meet), light the board evenly and keep a white "
-            "border round it"
-        )
+        raise _no_board(footage, board, total, sum(dark.values()))
     views.sort(key=lambda view: (not view.shared, view.moment, view.camera))
-    return Sightings(tuple(views), sizes, looked)
-
-
-def without_copies(sightings: Sightings) -> tuple[Sightings, tuple[View, ...]]:
-    """The sightings without pictures given twice, and those left out.
-
-    Noise never gives the same corners twice, so equal corners are a copied picture; counted as many
-    views they would make the calibration look surer than it is.
-    """
-    seen: set[tuple[str, bytes]] = set()
-    kept: list[View] = []
-    copies: list[View] = []
-    for view in sightings.views:
-        mark = (view.camera, view.corners_px.tobytes() + view.ids.tobytes())
-        (copies if mark in seen else kept).append(view)
-        seen.add(mark)
-    return replace(sightings, views=tuple(kept)), tuple(copies)
+    return Sightings(tuple(views), sizes, looked, dark)
 
 
 def coverage_counts(corners_px: F64, size_px: tuple[int, int]) -> F64:
@@ -142,8 +129,58 @@ def _look(picture: Picture, board: Board) -> Detection | None:
     return detection
 
 
-def _view(camera: str, moment: str, detection: Detection, shared: bool) -> View:
-    return View(camera, moment, detection.corners_px, detection.ids, shared, detection.mirrored)
+def _view(camera: str, moment: str, detection: Detection, shared: bool, edge_px: float) -> View:
+    corners_px, ids, mirrored = detection.corners_px, detection.ids, detection.mirrored
+    return View(camera, moment, corners_px, ids, shared, mirrored, edge_px)
+
+
+def _edge_px(gray: Gray, detection: Detection, board: Board) -> float:
+    """Over how many pixels the edges of the squares rise; NaN where that cannot be measured."""
+    if board.kind != "chessboard" or len(detection.ids) < len(board.points_board):
+        return float("nan")
+    corners = detection.corners_px.astype(np.float32).reshape(-1, 1, 2)
+    found = cv2.estimateChessboardSharpness(gray, board.inner_corners, corners)[0]
+    return float(np.asarray(found).reshape(-1)[0])
+
+
+def _no_board(footage: Footage, board: Board, total: int, dark: int) -> BoardNotFound:
+    """Why no picture shows the board."""
+    columns, rows = board.inner_corners
+    start = f"none of the {total} pictures shows a {board.kind} of {columns}x{rows} inner corners"
+    if dark == total:
+        return BoardNotFound(
+            f"{start}: all of them are black; take the lens caps off, open the apertures and film "
+            "again",
+            reason="black_frames",
+        )
+    other = _other_counts(footage, board)
+    if other is not None:
+        return BoardNotFound(
+            f"{start}, but one of {other[0]}x{other[1]} is there; inner corners are counted where "
+            f"four squares meet: give {other[0]}x{other[1]}",
+            field="/board",
+            reason="wrong_counts",
+        )
+    return BoardNotFound(
+        f"{start}; check the counts (where four squares meet), light the board evenly and keep a "
+        "white border round it"
+    )
+
+
+def _other_counts(footage: Footage, board: Board) -> tuple[int, int] | None:
+    """The counts that a few pictures show instead: squares were counted, or too few."""
+    if board.kind != "chessboard":
+        return None
+    columns, rows = board.inner_corners
+    tried = ((columns - 1, rows - 1), (columns + 1, rows + 1), (columns - 2, rows - 2))
+    for index, picture in enumerate(pictures(footage.clips)):
+        if index >= MOST_TRIED:
+            break
+        for counts in tried:
+            other = replace(board, inner_corners=counts)
+            if min(counts) >= 3 and _look(picture, other) is not None:
+                return counts
+    return None
 
 
 def _settle_size(sizes: dict[str, tuple[int, int]], clip: Clip, size: tuple[int, int]) -> None:
@@ -153,4 +190,5 @@ def _settle_size(sizes: dict[str, tuple[int, int]], clip: Clip, size: tuple[int,
             f"camera {clip.camera!r}: the rig's pictures are {first[0]}x{first[1]}, the close-ups "
             f"for its lens {size[0]}x{size[1]}; film both with the same resolution, zoom and crop",
             camera=clip.camera,
+            reason="size_changed",
         )

@@ -2,7 +2,7 @@
 
 A problem has `type`, `title`, `status`, `detail` (what was wrong and what to do), `code` (a stable
 word for programs) and, where it is known, `pointer` (the field, as a JSON pointer into the form or
-document) and `camera`.
+document), `camera` and `reason` (a finer word than `code`).
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def problem_of(error: Exception) -> dict[str, Any]:
         detail,
         pointer=getattr(error, "field", None),
         camera=getattr(error, "camera", None),
+        reason=getattr(error, "reason", None),
     )
 
 
@@ -122,7 +123,12 @@ def _pointer(loc: Sequence[str | int]) -> str:
 
 
 def _problem(
-    status: int, code: str, detail: str, pointer: str | None = None, camera: str | None = None
+    status: int,
+    code: str,
+    detail: str,
+    pointer: str | None = None,
+    camera: str | None = None,
+    reason: str | None = None,
 ) -> dict[str, Any]:
     problem: dict[str, Any] = {
         "type": f"urn:quadglass:problem:{code}",
@@ -135,6 +141,8 @@ def _problem(
         problem["pointer"] = pointer
     if camera is not None:
         problem["camera"] = camera
+    if reason not in (None, code):
+        problem["reason"] = reason
     return problem
 
 

@@ -49,5 +49,7 @@ def numbers(value: Any, field: str, *, size: int | None = None) -> F64:
             field=f"/{field}",
         )
     if not np.isfinite(array).all():
-        raise BadRigFile(f"{field} has a number that is not finite", field=f"/{field}")
+        raise BadRigFile(
+            f"{field} has a number that is not finite", field=f"/{field}", reason="not_finite"
+        )
     return array

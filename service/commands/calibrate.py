@@ -55,6 +55,10 @@ def calibrate(
         Path | None,
         typer.Option(metavar="FILE", help="Lenses that are known and stay: any rig file."),
     ] = None,
+    distance: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A:B:METRES", help="Measured between two lenses, to check the scale."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Of the rig; else the file's name.")] = None,
     report: Annotated[
         Path | None,
@@ -91,6 +95,7 @@ def calibrate(
         world_moment=world_moment,
         known_lenses=known[0],
         known_sizes_px=known[1],
+        distances=tuple(_distance(word) for word in distance or ()),
         workers=len(os.sched_getaffinity(0)),
     )
     with bar("looking for the board") as step:
@@ -107,6 +112,17 @@ def calibrate(
     results.print(camera_table(calibration.rig))
     _show_verdict(calibration.rig)
     remark(f"-> {out}{f', {report}' if report else ''}")
+
+
+def _distance(word: str) -> tuple[str, str, float]:
+    parts = word.split(":")
+    try:
+        first, second, metres = parts[0], parts[1], float(":".join(parts[2:]))
+    except (IndexError, ValueError):
+        raise BadValue(
+            f"the distance {word!r} is not understood; write CAMERA:CAMERA:METRES, left:right:0.5"
+        ) from None
+    return first, second, metres
 
 
 def _as_text(report: dict[str, Any], path: Path) -> str:
