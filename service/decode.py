@@ -34,16 +34,17 @@ _REDUCED = {
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture, perhaps smaller than it was posted."""
+    """A decoded picture, perhaps smaller than it was posted, perhaps a part of it."""
 
     image: NDArray[np.uint8]  # (H, W, 3) BGR
-    size_px: tuple[int, int]  # (width, height) as posted
+    size_px: tuple[int, int]  # (width, height) as posted, of the whole
     scale: float = 1.0  # pixels of `image` per posted pixel: 1, 1/2, 1/4 or 1/8
+    corner_px: tuple[int, int] = (0, 0)  # posted pixel that the part begins with
 
     def to_posted(self, points_px: F64) -> F64:
         """Posted pixels of pixels in `image`, (..., 2) each."""
         # Blocks of whole pixels, so the scale is exact even where the last block is a part one.
-        return rescale(points_px, (1 / self.scale, 1 / self.scale))
+        return rescale(points_px, (1 / self.scale, 1 / self.scale)) + self.corner_px
 
 
 def decode(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .errors import BadValue
 
-__all__ = ["FrameSet", "Videos", "frame_set_at", "frame_sets", "look_at"]
+__all__ = ["FrameSet", "Videos", "frame_set_at", "frame_sets", "frames_of", "look_at"]
 
 Image = NDArray[np.uint8]
 
@@ -83,6 +83,18 @@ def frame_sets(videos: Videos, limit: int | None = None) -> Iterator[FrameSet]:
                 images[name] = np.asarray(image, dtype=np.uint8)
             yield FrameSet(round(sequence * 1e9 / videos.rate_hz), images)
             sequence += 1
+
+
+def frames_of(videos: Videos, camera: str, limit: int | None = None) -> Iterator[Image]:
+    """One camera's frames, all that it has or the first `limit`, whatever the others have."""
+    with _opened(camera, videos.paths[camera]) as reader:
+        number = 0
+        while limit is None or number < limit:
+            there, image = reader.read()
+            if not there:
+                return
+            yield np.asarray(image, dtype=np.uint8)
+            number += 1
 
 
 def frame_set_at(videos: Videos, sequence: int) -> FrameSet:

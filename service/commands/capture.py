@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +14,10 @@ from .screen import Step, bar, remark, remarks, results
 if TYPE_CHECKING:
     from calibration.rig import Rig
     from capture.people import Frame
+    from capture.regions import Region
     from models.predictor import Predictor
 
+    from ..decode import Picture
     from ..videos import FrameSet, Videos
 
 
@@ -36,6 +38,12 @@ def capture(
         bool, typer.Option("--cut", help="Cut each camera's part (its crop in the rig) first.")
     ] = False,
     raw: Annotated[bool, typer.Option("--raw", help="As measured, without smoothing.")] = False,
+    regions: Annotated[
+        bool, typer.Option("--regions", help="Look closer where people are expected.")
+    ] = False,
+    sync: Annotated[
+        bool, typer.Option("--sync", help="Find the cameras' offsets from the motion first.")
+    ] = False,
 ) -> None:
     """Find the people in synchronized videos and write them in metres."""
     import cv2
@@ -55,16 +63,19 @@ def capture(
     paths = named_paths(views)
     only_cameras_of(cameras, paths)
     videos = look_at(paths, rate_hz)
+    if sync:
+        _synchronized(videos, frames, cameras, model, out, cut, raw)
+        return
     if len(set(videos.counts.values())) > 1:
         told = ", ".join(f"{name} {count}" for name, count in videos.counts.items())
         remarks.print(
             f"[yellow]note[/] the videos differ in length ({told} frames); are they synchronized? "
-            f"Taking the first {videos.frames}."
+            f"Taking the first {videos.frames}; --sync finds their offsets from the motion."
         )
     predictor = load_predictor(chosen_network(model))
     start = time.perf_counter()
     with bar("frames", min(videos.frames, frames or videos.frames)) as step:
-        take = list(_run(videos, frames, cameras, predictor, out.name, cut, step))
+        take = list(_run(videos, frames, cameras, predictor, out.name, cut, regions, step))
     seconds = time.perf_counter() - start
     best = best_frame(take)
     if best is not None:
@@ -85,25 +96,25 @@ def _run(
     predictor: Predictor,
     name: str,
     cut: bool,
+    regions: bool,
     step: Step,
 ) -> Iterator[Frame]:
     """The frames of a take, people named, as they are found."""
     from capture.people import Frame
+    from capture.regions import Lookout
     from capture.track import Tracker
 
-    from ..decode import Picture
     from ..pipeline import PipelineSettings, run_pictures
     from ..videos import frame_sets
 
-    tracker = Tracker()
+    tracker, lookout = Tracker(), Lookout(rig)
     for sequence, whole in enumerate(frame_sets(videos, limit)):
         frame_set = _views(whole, rig, cut)
-        pictures = {
-            camera: Picture(image, (image.shape[1], image.shape[0]))
-            for camera, image in frame_set.images.items()
-        }
         expected = tracker.predict(frame_set.timestamp_ns)
+        pictures = _pictures(frame_set, lookout.regions(expected) if regions else {})
         seen = run_pictures(pictures, rig, predictor, PipelineSettings(), expected)
+        people = tracker.update(seen.people, frame_set.timestamp_ns)
+        lookout.saw(expected, people)
         yield Frame(
             rig=rig.name,
             calibration="",
@@ -112,11 +123,67 @@ def _run(
             timestamp_ns=frame_set.timestamp_ns,
             skeleton=predictor.skeleton.name,
             model={"name": predictor.name, "sha256": predictor.sha256},
-            people=tracker.update(seen.people, frame_set.timestamp_ns),
+            people=people,
             single_view=seen.single_view,
             timings_ms=seen.timings_ms,
         )
         step(sequence + 1)
+
+
+def _pictures(frame_set: FrameSet, regions: Mapping[str, Region]) -> dict[str, Picture]:
+    """What the network is to see: whole pictures, or the parts where people are expected."""
+    import numpy as np
+
+    from ..decode import Picture
+
+    pictures = {}
+    for name, image in frame_set.images.items():
+        size_px, region = (image.shape[1], image.shape[0]), regions.get(name)
+        if region is None:
+            pictures[name] = Picture(image, size_px)
+        else:
+            rows = slice(region.y, region.y + region.height)
+            part = np.ascontiguousarray(image[rows, region.x : region.x + region.width])
+            pictures[name] = Picture(part, size_px, corner_px=(region.x, region.y))
+    return pictures
+
+
+def _synchronized(
+    videos: Videos, limit: int | None, rig: Rig, model: str | None, out: Path, cut: bool, raw: bool
+) -> None:
+    """The take of cameras that were not started together: people in 2D, clocks, then metres."""
+    from capture.reconstruct import ReconstructSettings
+    from capture.smooth import SmoothSettings
+    from capture.streams import stream_of
+
+    from ..network import load_predictor
+    from ..pipeline import PipelineSettings, run_pictures
+    from ..take_summary import summarize
+    from ..videos import FrameSet, frames_of
+    from .networks import chosen_network
+    from .sync_take import synchronized_take
+    from .take_files import summary_table, write_take
+
+    predictor = load_predictor(chosen_network(model))
+    start, streams = time.perf_counter(), {}
+    with bar("frames", sum(min(count, limit or count) for count in videos.counts.values())) as step:
+        done = 0
+        for name in videos.paths:
+            people = []
+            for image in frames_of(videos, name, limit):
+                frame_set = _views(FrameSet(0, {name: image}), rig, cut)
+                pictures = _pictures(frame_set, {})
+                seen = run_pictures(pictures, rig, predictor, PipelineSettings())
+                people.append(list(seen.single_view.get(name, ())))
+                done += 1
+                step(done)
+            streams[name] = stream_of(people, videos.rate_hz)
+    settings = ReconstructSettings(smooth=None if raw else SmoothSettings())
+    told = {"name": predictor.name, "sha256": predictor.sha256}
+    take = synchronized_take(rig, streams, videos.rate_hz, settings, out, told)
+    written = write_take(take, rig, videos.rate_hz, out)
+    results.print(summary_table(summarize(take), time.perf_counter() - start))
+    remark(f"-> {', '.join(map(str, written))}")
 
 
 def _views(frame_set: FrameSet, rig: Rig, cut: bool) -> FrameSet:

@@ -138,6 +138,19 @@ def test_a_track_is_the_third_witness_of_two_views(predictor: DotPredictor) -> N
     assert told.sources[10] == "triangulated"
 
 
+def test_parts_of_pictures_give_the_same_person(predictor: DotPredictor) -> None:
+    truth = person(0.2, -0.1)
+    pictures = {}
+    for camera in RIG.cameras:
+        joints = project(camera, truth)
+        x, y = (joints.min(axis=0) - 10).astype(int).tolist()
+        right, bottom = (joints.max(axis=0) + 11).astype(int).tolist()
+        part = draw([joints], (640, 400))[y:bottom, x:right]
+        pictures[camera.name] = Picture(part, (640, 400), corner_px=(x, y))
+    (found,) = run_pictures(pictures, RIG, predictor, SETTINGS).people
+    assert_near(found, truth)
+
+
 def test_every_stage_is_timed(predictor: DotPredictor) -> None:
     timings = run_frame_set(frame_set([person()]), RIG, predictor, SETTINGS).timings_ms
     assert set(timings) == {"decode", "network", "grouping", "triangulate"}
