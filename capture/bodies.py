@@ -51,6 +51,7 @@ class Body:
     views: Ints  # (J,) that made the joint
     scores: F64  # (J,) mean over those views
     reason: NDArray[np.int8]  # (J,)
+    swapped: Ints  # views, indices into the cameras, whose left and right were exchanged
 
 
 def settings_for(noise: float) -> CaptureSettings:
@@ -171,7 +172,14 @@ def _checked(
     scores = np.minimum(scores, 1.0)
     return [
         Body(
-            groups.members[p], points[p], sigma[p], reprojection[p], count[p], scores[p], reason[p]
+            groups.members[p],
+            points[p],
+            sigma[p],
+            reprojection[p],
+            count[p],
+            scores[p],
+            reason[p],
+            np.flatnonzero(stack.swapped[:, p]),
         )
         for p in _believable(points, reason, settings)
     ]
@@ -202,13 +210,15 @@ class _Stack:
     pixels: F64  # (V, P, J, 2)
     norm: F64  # (V, P, J, 2)
     scores: F64  # (V, P, J)
+    swapped: NDArray[np.bool_]  # (V, P) left and right were exchanged, of a part at least
 
     @staticmethod
     def of(seen: Observations, groups: Sequence[Ints]) -> _Stack:
         """The arrays of these groups; NaN and score 0 where a view is not in a group."""
         joints, views = seen.joints_px.shape[1], len(seen.cameras)
         pixels = np.full((views, len(groups), joints, 2), np.nan)
-        stack = _Stack(pixels, pixels.copy(), np.zeros((views, len(groups), joints)))
+        none = np.zeros((views, len(groups)), dtype=np.bool_)
+        stack = _Stack(pixels, pixels.copy(), np.zeros((*none.shape, joints)), none)
         members = np.concatenate(groups)
         person = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
         stack.pixels[seen.view[members], person] = seen.joints_px[members]
@@ -254,6 +264,7 @@ class _Stack:
         for array in (self.pixels, self.norm):
             array[swapped] = mirrored(array)[swapped]
         self.scores[swapped] = mirrored(self.scores[..., None])[..., 0][swapped]
+        self.swapped[:] |= swapped.any(axis=2) & (self.scores > 0).any(axis=2)
         return True
 
 

@@ -68,4 +68,5 @@ def _person(seen: Observations, sightings: Mapping[str, Sequence[Sighting]], bod
         reprojection_px=body.reprojection_px,
         sources=tuple(_SOURCE[reason] for reason in body.reason.tolist()),
         sightings={camera: sightings[camera][index] for camera, index in views},
+        swapped=tuple(seen.cameras[view].name for view in body.swapped.tolist()),
     )

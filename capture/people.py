@@ -33,6 +33,8 @@ class Person:
     reprojection_px: F64  # (J,) RMS over the views used, calibrated pixels
     sources: tuple[JointSource, ...]  # (J,)
     sightings: Mapping[str, Sighting] = field(default_factory=dict)  # by camera, frame pixels
+    # Cameras whose left and right were taken the other way round; the sightings stay as they were.
+    swapped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

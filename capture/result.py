@@ -106,6 +106,7 @@ def _person_to_json(person: Person, names: Sequence[str]) -> dict[str, Any]:
         "joints": joints,
         "views": {
             camera: _sighting_to_json(sighting, names)
+            | ({"sides_swapped": True} if camera in person.swapped else {})
             for camera, sighting in person.sightings.items()
         },
     }
@@ -130,6 +131,7 @@ def _person_from_json(obj: Mapping[str, Any], names: Sequence[str]) -> Person:
         sightings={
             str(camera): _sighting_from_json(view, names) for camera, view in obj["views"].items()
         },
+        swapped=tuple(camera for camera, view in obj["views"].items() if view.get("sides_swapped")),
     )
 
 

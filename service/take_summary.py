@@ -27,6 +27,8 @@ class TakeSummary:
     reprojection_px: float | None  # mean over joints, calibrated pixels
     sigma_mm: float | None  # median over joints
     views: float | None  # mean number of views a joint was made from
+    swapped: int = 0  # sightings whose left and right were put right
+    sightings: int = 0  # of all people
 
 
 def summarize(frames: Sequence[Frame]) -> TakeSummary:
@@ -51,6 +53,8 @@ def summarize(frames: Sequence[Frame]) -> TakeSummary:
         reprojection_px=_mean(reprojection),
         sigma_mm=_median(sigma),
         views=_mean(views),
+        swapped=sum(len(person.swapped) for frame in frames for person in frame.people),
+        sightings=sum(len(person.sightings) for frame in frames for person in frame.people),
     )
 
 

@@ -41,6 +41,9 @@ def summary_table(summary: TakeSummary, seconds: float | None = None) -> Table:
     table.add_row("mean reprojection error", _number(summary.reprojection_px, "px"))
     table.add_row("median sigma", _number(summary.sigma_mm, "mm"))
     table.add_row("views a joint, mean", _number(summary.views, ""))
+    if summary.swapped:
+        share = f"{summary.swapped} of {summary.sightings}"
+        table.add_row("views with left and right put right", share)
     if seconds:
         table.add_row("frame sets a second", f"{summary.frames / seconds:.1f}")
     return table

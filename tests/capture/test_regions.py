@@ -56,7 +56,7 @@ def test_less_sure_is_wider_and_beside_the_picture_is_all_of_it() -> None:
     assert unsure.height > sure.height
     assert region_of(camera, [expected(0, standing(0, 60))], RegionSettings()) is None
     assert region_of(camera, [expected(0, np.full((17, 3), np.nan))], RegionSettings()) is None
-    near = camera.center_world + [-1.0, 0.0, -1.5]
+    near = np.add(camera.center_world, [-1.0, 0.0, -1.5])
     assert region_of(camera, [expected(0, standing(near[0], near[1]))], RegionSettings()) is None
 
 

@@ -1,5 +1,7 @@
 """A take in numbers, against numbers that can be counted by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,12 @@ def test_without_anybody_nothing_is_measured(frames):
     summary = summarize(frames)
     assert (summary.people, summary.share_captured) == (0, 0.0)
     assert (summary.reprojection_px, summary.sigma_mm, summary.views) == (None, None, None)
+
+
+def test_swapped_views_are_counted():
+    one = replace(person(17), sightings={"cam0": None, "cam1": None}, swapped=("cam1",))
+    summary = summarize([frame(0, one), frame(1, person(17))])
+    assert (summary.swapped, summary.sightings) == (1, 2)
 
 
 def test_the_best_frame_is_the_middle_one_of_equals():
