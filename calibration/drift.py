@@ -63,7 +63,7 @@ def check_rig(rig: Rig, views: Sequence[View], board: Board) -> tuple[Drift, ...
         TooFewViews: no two cameras share two moments.
     """
     check_board_for_rig(board)
-    lenses = {camera.name: _lens(camera) for camera in rig.cameras}
+    lenses = {camera.name: lens_of(camera) for camera in rig.cameras}
     known = [view for view in views if view.camera in lenses and view.shared]
     poses = view_poses(known, lenses, board)
     known = [view for view in known if view.key in poses]
@@ -193,7 +193,12 @@ def _measure(rig: Rig, problem: Problem, estimate: Estimate, index: int) -> Drif
     return Drift(name, 0, moved, turn, shift, sigma_turn, sigma_shift, 0.0)
 
 
-def _lens(camera: Camera) -> Lens:
+def lens_of(camera: Camera) -> Lens:
+    """The lens of a camera that is calibrated already.
+
+    Raises:
+        BadInput: a fisheye camera, or one with eight coefficients.
+    """
     if camera.model != "pinhole" or camera.dist.size != 5:
         raise BadInput(
             f"camera {camera.name!r} is a {camera.model} with {camera.dist.size} coefficients; "

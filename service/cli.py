@@ -25,6 +25,7 @@ from .commands import (
     doctor,
     evaluate,
     export,
+    link_rigs,
     models,
     prepare,
     reconstruct,
@@ -76,6 +77,7 @@ app = typer.Typer(
 app.command()(prepare.prepare)
 app.command()(calibrate.calibrate)
 app.command()(check_rig.check_rig)
+app.command()(link_rigs.link_rigs)
 app.command()(detect.detect)
 app.command()(capture.capture)
 app.command()(reconstruct.reconstruct)
