@@ -54,6 +54,7 @@ def capture(
     from ..network import load_predictor
     from ..take_summary import best_frame, summarize
     from ..videos import frame_set_at, look_at
+    from .after_take import looked_over
     from .export import read_rig
     from .named_paths import named_paths, only_cameras_of
     from .networks import chosen_network
@@ -77,6 +78,7 @@ def capture(
     with bar("frames", min(videos.frames, frames or videos.frames)) as step:
         take = list(_run(videos, frames, cameras, predictor, out.name, cut, regions, step))
     seconds = time.perf_counter() - start
+    take = looked_over(take, cameras)
     best = best_frame(take)
     if best is not None:
         images = _views(frame_set_at(videos, best), cameras, cut).images
@@ -160,6 +162,7 @@ def _synchronized(
     from ..pipeline import PipelineSettings, run_pictures
     from ..take_summary import summarize
     from ..videos import FrameSet, frames_of
+    from .after_take import looked_over
     from .networks import chosen_network
     from .sync_take import synchronized_take
     from .take_files import summary_table, write_take
@@ -181,6 +184,7 @@ def _synchronized(
     settings = ReconstructSettings(smooth=None if raw else SmoothSettings())
     told = {"name": predictor.name, "sha256": predictor.sha256}
     take = synchronized_take(rig, streams, videos.rate_hz, settings, out, told)
+    take = looked_over(take, rig)
     written = write_take(take, rig, videos.rate_hz, out)
     results.print(summary_table(summarize(take), time.perf_counter() - start))
     remark(f"-> {', '.join(map(str, written))}")

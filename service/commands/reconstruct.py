@@ -33,6 +33,7 @@ def reconstruct(
     from capture.smooth import SmoothSettings
 
     from ..take_summary import summarize
+    from .after_take import looked_over
     from .export import read_rig
     from .named_paths import named_paths, only_cameras_of
     from .sync_take import synchronized_take
@@ -57,6 +58,7 @@ def reconstruct(
                 name=out.name,
                 progress=step,
             )
+    frames = looked_over(frames, cameras)
     written = write_take(frames, cameras, rate_hz, out)
     results.print(summary_table(summarize(frames)))
     remark(f"-> {', '.join(map(str, written))}")
