@@ -32,8 +32,10 @@ COPY capture capture
 COPY calibration calibration
 COPY models models
 COPY kernels kernels
-# The root is read-only in compose, so bytecode is made here or at every start.
-RUN .venv/bin/python -m compileall -q service capture calibration models kernels
+# The root is read-only in compose, so bytecode and what numba compiles are made here or at every
+# start. numba's part fits this processor; another kind compiles for ten seconds when it starts.
+RUN .venv/bin/python -m compileall -q service capture calibration models kernels \
+ && .venv/bin/python -c 'from kernels.warmup import warm_up; warm_up()'
 
 FROM base
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin quadglass \

@@ -90,5 +90,12 @@ fi
 # The build backend is pinned too, so it is installed here and not in a place of pip's own.
 "${pip[@]}" install -qq -c "$constraints" hatchling editables
 "${pip[@]}" install -qq -c "$constraints" --no-build-isolation -e "$root[$extras]"
+# Code is not there yet where the Dockerfile installs. Whatever goes wrong here, the first start
+# compiles by itself.
+if [ -f "$root/kernels/warmup.py" ]; then
+  say "compiling the hot path (ten seconds)"
+  (cd "$root" && "$venv/bin/python" -c 'from kernels.warmup import warm_up; warm_up()') ||
+    say "that did not work; the first start will try again"
+fi
 printf '%s\n' "$mark" >"$stamp"
 say "done: $venv/bin/quadglass"

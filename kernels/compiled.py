@@ -2,9 +2,12 @@
 
 import functools
 import importlib.util
+import inspect
 import logging
 import os
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 __all__ = ["compiled", "jit"]
@@ -31,8 +34,36 @@ def jit(function: Callable[..., Any]) -> Any:
 
     # error_model: dividing by zero gives inf or NaN as in numpy, and no check in the loop.
     try:
-        return numba.njit(cache=True, error_model="numpy")(function)
+        made = numba.njit(cache=True, error_model="numpy")(function)
     except RuntimeError as error:
         # Neither the package's folder nor the user's cache folder can be written.
         logger.warning("compiling %s anew at each start: %s", function.__qualname__, error)
         return numba.njit(error_model="numpy")(function)
+    _bring_along(Path(inspect.getfile(function)), Path(made.stats.cache_path))
+    return made
+
+
+@functools.cache
+def _bring_along(source: Path, kept: Path) -> None:
+    """Put what was compiled beside the source into the folder where numba looks for it.
+
+    numba reads no folder that it cannot write. Where the code is read-only, as in the image, it
+    takes the user's cache folder and would compile everything anew. Code compiled for another
+    processor is not found in there and compiled again.
+
+    Args:
+        source: file of the module.
+        kept: numba's folder for it.
+    """
+    for made in (source.parent / "__pycache__").glob(f"{source.stem}.*.nb[ic]"):
+        copy = kept / made.name
+        if copy.exists() and copy.stat().st_mtime >= made.stat().st_mtime:
+            continue  # the same, which includes numba's own folder, or compiled here since
+        # Several workers start at once, so a file appears whole or not at all.
+        half = copy.with_name(f"{copy.name}.{os.getpid()}")
+        try:
+            shutil.copy2(made, half)
+            half.replace(copy)
+        except OSError as error:
+            logger.warning("compiled code stays behind, %s is not written: %s", copy, error)
+            return

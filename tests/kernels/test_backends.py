@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import subprocess
 import sys
 
@@ -116,3 +117,34 @@ def test_compiles_where_nothing_can_be_kept(monkeypatch, caplog):
         double = compiled.jit(lambda x: 2 * x)
     assert double(4) == 8
     assert "anew at each start" in caplog.text
+
+
+def test_what_was_compiled_is_brought_along(tmp_path):
+    """Read-only code keeps its compiled part beside it; numba looks in the user's folder."""
+    beside, kept = tmp_path / "code" / "__pycache__", tmp_path / "kept"
+    beside.mkdir(parents=True)
+    kept.mkdir()
+    for name in ("loop.scan-1.py311.nbi", "loop.scan-1.py311.1.nbc", "other.f-2.py311.nbi"):
+        (beside / name).write_text("built")
+    source = tmp_path / "code" / "loop.py"
+    compiled._bring_along.__wrapped__(source, kept)
+    assert sorted(p.name for p in kept.iterdir()) == [
+        "loop.scan-1.py311.1.nbc",
+        "loop.scan-1.py311.nbi",
+    ]
+    # Compiled anew for this processor after that: stays. A newer build: replaces.
+    index = kept / "loop.scan-1.py311.nbi"
+    index.write_text("compiled here")
+    compiled._bring_along.__wrapped__(source, kept)
+    assert index.read_text() == "compiled here"
+    os.utime(beside / index.name, (index.stat().st_mtime + 9,) * 2)
+    compiled._bring_along.__wrapped__(source, kept)
+    assert index.read_text() == "built"
+
+
+def test_what_cannot_be_brought_along_is_compiled_instead(tmp_path, caplog):
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "loop.f-1.py311.nbi").write_text("built")
+    with caplog.at_level(logging.WARNING, logger="kernels.compiled"):
+        compiled._bring_along.__wrapped__(tmp_path / "loop.py", tmp_path / "missing")
+    assert "stays behind" in caplog.text
