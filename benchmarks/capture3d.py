@@ -22,21 +22,19 @@ import numpy as np
 import scipy
 
 from calibration.camera import F64
-from calibration.formats import read_any
 from calibration.rig import Rig
 from calibration.triangulate import triangulate
 from capture.frame import people_in_frame
 from capture.people import Person
-from capture.reconstruct import ReconstructSettings, reconstruct
+from capture.streams import stream_of
+from capture.sync import synchronize
 from capture.track import Tracker
-from models.skeleton import COCO17
 from tests.scenes import Noise, Seen, detect, ring_rig, walkers
+
+from .balancing import BALANCING, LATE, balancing, late_camera
 
 RATE_HZ = 30
 NOISE = Noise(pixel=3.0, missed=0.2, outliers=0.05, false_people=0.1, missed_people=0.02)
-BALANCING = Path(__file__).resolve().parents[2] / "shared" / "data" / "pose2sim-balancing"
-# TRC markers that COCO-17 has too.
-MARKERS = ("Hip", "Knee", "Ankle", "Shoulder", "Elbow", "Wrist")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,8 +66,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, row in take.items():
             print(f"Balancing, {name}: median {row['median_mm']:.2f} mm, mean {row['mean_mm']:.2f} "
                   f"mm to the shipped TRC, {row['found_percent']:.2f} % of joints")  # fmt: skip
+    clocks = synchronization(6.0 if options.quick else 20.0)
+    print(f"clocks of the crowd's cameras: worst {clocks['worst_frames']:.3f} frames off, said "
+          f"+- {clocks['sigma_frames']:.3f}, {clocks['cpu_s']:.1f} s")  # fmt: skip
+    late = late_camera()
+    if late is not None:
+        for name, row in late.items():
+            said = f", offset {row['offset_frames']:.2f} +- {row['sigma_frames']:.2f} frames" \
+                if "offset_frames" in row else ""  # fmt: skip
+            print(f"Balancing, {LATE[0]} {LATE[1]} frames late, {name}: median "
+                  f"{row['median_mm']:.2f} mm, mean {row['mean_mm']:.2f} mm{said}")  # fmt: skip
     if options.json:
-        options.json.write_text(json.dumps({"crowds": rows, "balancing": take}, indent=1))
+        told = {"crowds": rows, "balancing": take, "clocks": clocks, "late_camera": late}
+        options.json.write_text(json.dumps(told, indent=1))
 
 
 def crowd(
@@ -142,36 +151,28 @@ def told_who(rig: Rig, truth: F64, seen: Sequence[Seen]) -> float:
     return float(1000 * np.nanmean(off_m))
 
 
-def balancing() -> dict[str, dict[str, float]] | None:
-    """The real take, as measured and smoothed, against the shipped TRC."""
-    if not BALANCING.is_dir():
-        return None
-    rig = read_any((BALANCING / "calibration" / "Calib.qca.txt").read_bytes(), name="balancing")
-    folders = {name: BALANCING / "pose2d" / name for name in rig.names}
-    lines = (BALANCING / "trc" / "Balancing_for_IK.trc").read_text().splitlines()
-    markers = [name for name in lines[3].split("\t")[2:] if name]
-    table = np.array([[float(cell) for cell in line.split("\t")[2:]] for line in lines[5:] if line])
-    world = table.reshape(len(table), -1, 3)[:, :, [2, 0, 1]]
-    pairs = [(COCO17.joints.index("nose"), markers.index("Nose"))]
-    for side, letter in (("left", "L"), ("right", "R")):
-        for part in MARKERS:
-            joint = COCO17.joints.index(f"{side}_{part.lower()}")
-            pairs.append((joint, markers.index(letter + part)))
-    ours, theirs = map(list, zip(*pairs, strict=True))
-    result = {}
-    for name, settings in (
-        ("as measured", ReconstructSettings(smooth=None)),
-        ("6 Hz low pass", ReconstructSettings()),
-    ):
-        frames = reconstruct(rig, folders, rate_hz=60.0, settings=settings)
-        subject = [next(p.positions for p in frame.people if p.id == 0) for frame in frames]
-        off_mm = 1000 * np.linalg.norm(np.array(subject)[:, ours] - world[:, theirs], axis=2)
-        result[name] = {
-            "median_mm": float(np.nanmedian(off_mm)),
-            "mean_mm": float(np.nanmean(off_mm)),
-            "found_percent": float(100 * np.isfinite(off_mm).mean()),
-        }
-    return result
+def synchronization(seconds: float) -> dict[str, float]:
+    """Four people, four cameras at 30 Hz started apart: how far off the offsets are, in frames."""
+    rig, offsets = ring_rig(4), (0.0, 0.4, 9.7, -25.6)
+    fine = 8  # moments of the truth per frame
+    truth = walkers(4, seconds + 2.0, RATE_HZ * fine, seed=1)
+    streams = {}
+    for camera, offset in zip(rig.cameras, offsets, strict=True):
+        places = (np.arange(round(seconds * RATE_HZ)) + offset + 28.0) * fine
+        before = places.astype(np.int64)
+        share = (places - before)[:, None, None, None]
+        bodies = truth[before] * (1 - share) + truth[before + 1] * share
+        seen = detect(replace(rig, cameras=(camera,)), bodies, NOISE, seed=len(streams))
+        people = [views.sightings[camera.name] for views in seen]
+        streams[camera.name] = stream_of(people, RATE_HZ)
+    start = time.process_time()
+    sync = synchronize(rig, streams)
+    pairs = zip(sync.cameras, offsets, strict=True)
+    return {
+        "worst_frames": max(abs(one.offset_frames - truth) for one, truth in pairs),
+        "sigma_frames": max(one.sigma_frames for one in sync.cameras),
+        "cpu_s": time.process_time() - start,
+    }
 
 
 if __name__ == "__main__":
