@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kernels import attention
+
 __all__ = [
     "ActivationName",
     "Attention",
@@ -238,7 +240,8 @@ class Attention(nn.Module):
             batch, height * width, 3, self.heads, channels // self.heads
         )
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, H W, C / heads)
-        mixed = functional.scaled_dot_product_attention(q, k, v)
+        # Ours on CUDA. An export traces on the CPU, where it is PyTorch's, which ONNX can express.
+        mixed = attention(q, k, v)
         mixed = mixed.transpose(1, 2).reshape(batch, height * width, channels)
         change: Tensor = self.out(mixed).transpose(1, 2)  # (B, C, H W)
         return x + change.reshape(batch, channels, height, width)

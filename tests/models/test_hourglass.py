@@ -173,6 +173,22 @@ def test_attention_begins_as_nothing():
     torch.testing.assert_close(Attention(8)(x), x)
 
 
+def test_attention_by_its_definition():
+    torch.manual_seed(0)
+    layer = Attention(8, heads=2)
+    torch.nn.init.normal_(layer.out.weight)
+    x = torch.randn(2, 8, 3, 5)
+    cells = x.flatten(2).transpose(1, 2)  # (2, 15, 8)
+    q, k, v = layer.qkv(layer.norm(cells)).chunk(3, dim=-1)
+    heads = []
+    for head in (slice(0, 4), slice(4, 8)):
+        weights = (q[..., head] @ k[..., head].transpose(1, 2) / 4**0.5).softmax(-1)
+        heads.append(weights @ v[..., head])
+    change = layer.out(torch.cat(heads, -1)).transpose(1, 2).reshape(x.shape)
+    # float32 sums of 15 and 8 terms around 1.
+    torch.testing.assert_close(layer(x), x + change, atol=1e-5, rtol=1e-5)
+
+
 def test_grid_by_hand():
     place = grid(torch.zeros(1, 7, 2, 4))
     torch.testing.assert_close(place[0, 0], torch.tensor([[-1.0, -0.5, 0.0, 0.5]] * 2))
