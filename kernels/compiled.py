@@ -39,7 +39,8 @@ def jit(function: Callable[..., Any]) -> Any:
         # Neither the package's folder nor the user's cache folder can be written.
         logger.warning("compiling %s anew at each start: %s", function.__qualname__, error)
         return numba.njit(error_model="numpy")(function)
-    _bring_along(Path(inspect.getfile(function)), Path(made.stats.cache_path))
+    if made is not function:  # it is with NUMBA_DISABLE_JIT
+        _bring_along(Path(inspect.getfile(function)), Path(str(made.stats.cache_path)))
     return made
 
 
