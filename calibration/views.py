@@ -178,7 +178,7 @@ def _other_counts(footage: Footage, board: Board) -> tuple[int, int] | None:
             break
         for counts in tried:
             other = replace(board, inner_corners=counts)
-            if min(counts) >= 3 and _look(picture, other) is not None:
+            if min(counts) >= 3 and detect(picture[2], other, "quick") is not None:
                 return counts
     return None
 

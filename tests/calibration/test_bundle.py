@@ -149,7 +149,7 @@ def test_points_behind_a_camera_do_not_break_the_fit(
     assert np.isfinite(fit.cost)
 
 
-def _errors_over_sigma(seed: int) -> tuple[F64, F64]:
+def errors_over_sigma(seed: int) -> tuple[F64, F64]:
     world = make_world(seed, moments=16, close=6, sigma_px=0.2)
     problem = _problem(world)
     fit = minimize(problem, true_estimate(world, problem))
@@ -168,9 +168,10 @@ def _errors_over_sigma(seed: int) -> tuple[F64, F64]:
     return lens.ravel(), np.concatenate(pose)
 
 
+@pytest.mark.slow
 def test_predicted_sigmas_are_honest() -> None:
     """Errors over predicted sigmas have a spread of one, for lenses and poses."""
-    results = [_errors_over_sigma(seed) for seed in range(12)]
+    results = [errors_over_sigma(seed) for seed in range(12)]
     for values in (
         np.concatenate([r[0] for r in results]),
         np.concatenate([r[1] for r in results]),
@@ -182,5 +183,5 @@ def test_predicted_sigmas_are_honest() -> None:
 
 
 def test_recovered_poses_lie_within_their_predicted_sigma() -> None:
-    _, pose = _errors_over_sigma(100)
+    _, pose = errors_over_sigma(100)
     assert np.abs(pose).max() < 4.0

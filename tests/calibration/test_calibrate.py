@@ -36,10 +36,16 @@ from calibration.intrinsics import calibrate_lens
 from calibration.prepare import footage_from_dir, footage_from_quad, parse_layout
 from calibration.rig_file import rig_from_yaml, rig_to_yaml
 from calibration.transforms import angle_rad, inverse
-from calibration.views import Sightings, View
+from calibration.views import View
 
 from .boards import World, board_moments, facing, make_world, render, ring, see, stereo_pair
-from .shared_data import shared, stereo_folders, tut_folders
+from .shared_data import (
+    caliscope_calibration,
+    caliscope_lenses,
+    shared,
+    stereo_folders,
+    tut_folders,
+)
 
 DEFAULTS = CalibrateSettings()
 
@@ -86,7 +92,6 @@ def test_a_ring_of_four_is_recovered_and_its_file_and_report_hold() -> None:
 
 
 def test_spoiled_views_are_rejected_for_the_right_reason_and_cost_nothing() -> None:
-    clean = _from_corners(make_world(1))
     world = make_world(1, spoil=3)
     result = _from_corners(world)
     reasons = {(r.camera, r.frame): r.reason for r in result.rig.rejected}
@@ -102,9 +107,9 @@ def test_spoiled_views_are_rejected_for_the_right_reason_and_cost_nothing() -> N
     turn, shift = _pose_errors(world, result)
     assert np.degrees(turn) < 4 * 0.05
     assert shift < 4 * 0.003
-    assert clean.rig.quality is not None
     assert result.rig.quality is not None
-    assert result.rig.quality.rms_px < 1.05 * clean.rig.quality.rms_px
+    # Two coordinates of 0.2 px; 20000 residuals know it to 0.5 %.
+    assert result.rig.quality.rms_px == pytest.approx(0.2 * np.sqrt(2), rel=0.03)
 
 
 def test_the_world_can_be_a_board_on_the_floor() -> None:
@@ -351,29 +356,13 @@ def test_caliscopes_sessions_with_their_own_lenses(
     session: str, corners: str, names: tuple[str, str, str, str, str], rms_px: float
 ) -> None:
     """Twelve corners a view say little of a lens; with the shipped ones the rig is the shipped."""
-    folder = shared("caliscope-4cam") / session
-    shipped = read_any((folder / "camera_array.toml").read_bytes())
-    rows = np.genfromtxt(folder / corners, delimiter=",", names=True)
-    identity, x, y, along, down = names
-    views = []
-    for camera, moment in sorted({(int(r["cam_id"]), int(r["sync_index"])) for r in rows}):
-        own = rows[(rows["cam_id"] == camera) & (rows["sync_index"] == moment)]
-        if len(own) >= 6 and len(np.unique(own[along])) > 1 and len(np.unique(own[down])) > 1:
-            pixels = np.stack([own[x], own[y]], axis=1)
-            ids = own[identity].astype(np.int64)
-            views.append(View(f"cam_{camera}", f"{moment:04d}", pixels, ids))
-    cameras = shipped.names
-    sizes, looked = dict.fromkeys(cameras, (1280, 720)), dict.fromkeys(cameras, 111)
-    sightings = Sightings(tuple(views), sizes, looked)
-    known = {camera.name: (camera.K, camera.dist) for camera in shipped.cameras}
-    board = parse_board("charuco:4x5:DICT_4X4_1000:0.75:inverted", 54)
-    footage = Footage(tuple(Clip(name, (), ()) for name in cameras))
-    result = calibrate_views(sightings, footage, board, CalibrateSettings(known_lenses=known))
+    shipped = caliscope_lenses(session)
+    result = caliscope_calibration(session, corners, names)
     rig = result.rig
     assert rig.quality is not None
     assert rig.quality.rms_px <= rms_px
     assert abs(result.report["edges"]["mean_error_mm"]) <= 0.005 * 54
-    for a, b in combinations(cameras, 2):
+    for a, b in combinations(shipped.names, 2):
         theirs, ours = (
             np.linalg.norm(r.camera(a).center_world - r.camera(b).center_world)
             for r in (shipped, rig)
@@ -420,32 +409,6 @@ def test_corners_that_are_no_boards_are_refused(spread: float) -> None:
     # All in one place they are copies of one view, and one view is too few.
     with pytest.raises(Unsolvable if spread else TooFewViews):
         _from_corners(garbage)
-
-
-def test_swapped_files_and_a_moved_camera_are_called_bad() -> None:
-    world = make_world(0, moments=20, close=0)
-    other = {"cam0": "cam2", "cam2": "cam0"}
-    views = tuple(
-        replace(v, camera=other.get(v.camera, v.camera)) if v.moment < "m010" else v
-        for v in world.views
-    )
-    verdict = _from_corners(replace(world, views=views)).rig.verdict
-    assert verdict is not None
-    assert verdict.grade == "bad"
-    assert verdict.findings[0].code == "camera_moved"
-
-    rng = np.random.default_rng(5)
-    cameras = ring(rng)
-    moved = cameras[1].cam_from_world.copy()
-    moved[:3, 3] += [0.05, 0.02, 0.0]
-    later = (cameras[0], replace(cameras[1], cam_from_world=moved), *cameras[2:])
-    first = board_moments(rng, cameras, world.board, 16, 0.2)
-    second = board_moments(rng, later, world.board, 16, 0.2)
-    views = (*first, *(replace(v, moment=f"n{v.moment}") for v in second))
-    verdict = _from_corners(World(cameras, world.board, views, {})).rig.verdict
-    assert verdict is not None
-    assert (verdict.grade, verdict.findings[0].code) == ("bad", "camera_moved")
-    assert verdict.findings[0].camera == "cam1"
 
 
 def test_pictures_given_twice_count_once() -> None:
