@@ -171,8 +171,7 @@ def _between_views(seen: Observations, rays: _Rays, settings: AssociateSettings)
     behind = (depth < MIN_DEPTH_M) | (depth.transpose(0, 2, 1) < MIN_DEPTH_M)
     spread2 = (depth * rays.noise[:, None]) ** 2 + settings.noise_m**2
     variance = spread2 + spread2.transpose(0, 2, 1)
-    ratio = _log_ratio(distance2, variance, settings.spread_m)
-    ratio = np.where(behind, _log_ratio_floor(variance, settings.spread_m), ratio)
+    ratio = _log_ratio(distance2, variance, behind, settings.spread_m)
     both = rays.weight[:, :, None] * rays.weight[:, None]
     both = np.where(1.0 - cos**2 < MIN_SIN2, 0.0, both)
     enough = (both > 0).sum(axis=0) >= settings.min_joints
@@ -191,21 +190,21 @@ def _to_tracks(rays: _Rays, tracks: Sequence[Prediction], settings: AssociateSet
     variance = (depth * rays.noise[:, None]) ** 2 + settings.noise_m**2 + sigma[:, None] ** 2
     # A point beside a ray is off in two directions, a ray in one; scoring both alike keeps a
     # track's vote comparable to a view's.
-    ratio = _log_ratio(distance2, variance, settings.spread_m)
-    ratio = np.where(depth < MIN_DEPTH_M, _log_ratio_floor(variance, settings.spread_m), ratio)
+    ratio = _log_ratio(distance2, variance, depth < MIN_DEPTH_M, settings.spread_m)
     both = rays.weight[:, :, None] * known[:, None]
     enough = (both > 0).sum(axis=0) >= settings.min_joints
     return np.where(enough, (both * ratio).sum(axis=0), 0.0)
 
 
-def _log_ratio(distance2: F64, variance: F64, spread_m: float) -> F64:
-    """Gaussian of the noise against flat over `spread_m`, cut off so one joint cannot veto."""
-    gain = np.log(spread_m / np.sqrt(2 * np.pi * variance))
-    return np.asarray(np.maximum(gain - 0.5 * distance2 / variance, -np.abs(gain)))
+def _log_ratio(distance2: F64, variance: F64, behind: NDArray[np.bool_], spread_m: float) -> F64:
+    """Gaussian of the noise against flat over `spread_m`, cut off so one joint cannot veto.
 
-
-def _log_ratio_floor(variance: F64, spread_m: float) -> F64:
-    return np.asarray(-np.abs(np.log(spread_m / np.sqrt(2 * np.pi * variance))))
+    Rays that pass behind a camera get the cut-off value.
+    """
+    gain = -0.5 * np.log(variance * (2 * np.pi / spread_m**2))
+    floor = -np.abs(gain)
+    ratio = np.maximum(gain - 0.5 * distance2 / variance, floor)
+    return np.where(behind, floor, ratio)
 
 
 def _contract(total: F64) -> NDArray[np.int64]:

@@ -17,12 +17,13 @@ from .people import NO_ID, FramePeople, JointSource, Person, Prediction
 
 __all__ = ["CaptureSettings", "people_in_frame", "settings_for"]
 
-_SOURCE: Mapping[int, JointSource] = {
+_BY_REASON: Mapping[Reason, JointSource] = {
     Reason.TRIANGULATED: "triangulated",
     Reason.UNSEEN: "unseen",
     Reason.SINGLE_VIEW: "single_view",
     Reason.REJECTED: "rejected",
 }
+_SOURCE = tuple(_BY_REASON[reason] for reason in sorted(Reason))  # by the reason's number
 
 
 def people_in_frame(
