@@ -51,6 +51,7 @@ def capture(
     from capture.draw import frame_sheet
     from capture.smooth import smooth_take
 
+    from ..errors import BadValue
     from ..network import load_predictor
     from ..take_summary import best_frame, summarize
     from ..videos import frame_set_at, look_at
@@ -64,6 +65,11 @@ def capture(
     paths = named_paths(views)
     only_cameras_of(cameras, paths)
     videos = look_at(paths, rate_hz)
+    if sync and regions:
+        raise BadValue(
+            "--regions needs cameras that run together: who is expected where is not known before "
+            "--sync has found the clocks; give one of the two"
+        )
     if sync:
         _synchronized(videos, frames, cameras, model, out, cut, raw)
         return
