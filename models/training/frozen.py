@@ -11,7 +11,15 @@ from torch import Tensor, nn
 
 from ..movenet import MoveNetTrunk, TrunkMaps
 
-__all__ = ["FrozenTrunk"]
+__all__ = ["FrozenTrunk", "cpu_session"]
+
+
+def cpu_session(model: bytes | str, threads: int) -> onnxruntime.InferenceSession:
+    """A session on the CPU, given the file's content or its path; speaks up from errors on."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 class FrozenTrunk:
@@ -22,12 +30,7 @@ class FrozenTrunk:
     """
 
     def __init__(self, trunk: MoveNetTrunk, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            _onnx(trunk), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = cpu_session(_onnx(trunk), threads)
 
     def __call__(self, images: Tensor) -> TrunkMaps:
         """(B, 3, H, W) RGB 0..255 -> the trunk's maps, without gradients."""

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from ..letterbox import Letterbox, fit_letterbox, to_image
 from ..predictor import to_candidates
 from ..sighting import Sighting
 from ..skeleton import COCO17
+from .frozen import cpu_session
 from .peaks import PeakSettings, gather
 
 __all__ = ["MultiPose", "TorchPredictor"]
@@ -58,13 +58,8 @@ class MultiPose:
     """Holds a session on MoveNet MultiPose, the peer: at most six people, its own grouping."""
 
     def __init__(self, path: Path, input_side: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
         self.input_side = input_side
-        self._session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = cpu_session(str(path), threads=1)
 
     def predict(self, images: Sequence[U8]) -> list[list[Sighting]]:
         """People of each picture, best first."""
