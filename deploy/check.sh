@@ -32,4 +32,5 @@ step() {
 step ruff format --check .
 step ruff check .
 step mypy
-step pytest "$@"
+# Files over two processes: many tests wait for a server, a browser or a worker.
+step pytest --numprocesses 2 --dist loadfile "$@"

@@ -18,7 +18,7 @@ from .film import FRAMES, RATE_HZ, RIG, RIG_YAML, SIZE_PX, Prompter, jpeg, pictu
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A running service: rig `hall`, uncalibrated rig `bare`, takes `walk`, `nobody`, `blank`."""
     # Patient: a machine that also trains may take seconds to answer.
@@ -46,7 +46,9 @@ def post(client: httpx.Client, capture: str, moment: int, images: dict[str, byte
     client.post("/v1/rigs/hall/frames", files=files, data=values).raise_for_status()
 
 
-@pytest.fixture(scope="session")
+# Not for the session: Playwright's event loop runs on while the browser is open, and no other
+# package's test could start one of its own.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = chromium_path()
     if path is None:
@@ -89,7 +91,7 @@ def open_page(site: httpx.Client, browser: Browser, watch: Watch) -> Iterator[Op
         context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where screenshots go, for people to look at: the folder $SCREENSHOTS, or a passing one."""
     if "SCREENSHOTS" not in os.environ:

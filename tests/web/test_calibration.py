@@ -25,7 +25,7 @@ CAMERAS = ("02", "07", "11", "15")
 CALIBRATION_MS = 120_000  # finding 20 boards of 476 corners on a busy machine
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for each of four cameras, pictures of one moment with one name."""
     if not BOARDS.is_dir():
