@@ -4,7 +4,7 @@ Axes of all directions here: x to the person's left, y backwards, z up, as the b
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -15,13 +15,21 @@ from scipy.spatial.transform import Rotation
 
 from ..errors import BadTrainingData
 
-__all__ = ["Pose", "read_motions", "swing"]
+__all__ = [
+    "DEEPMIMIC_LENGTH",
+    "BvhJoint",
+    "Pose",
+    "bvh_joints",
+    "deepmimic_pose",
+    "read_motions",
+    "swing",
+]
 
 F64: TypeAlias = NDArray[np.float64]
 
 _DEEPMIMIC_STEP = 5  # frames of 30 to 60 Hz: neighbours are nearly the same pose
 _BVH_STEP = 8
-_DEEPMIMIC_LENGTH = 44
+DEEPMIMIC_LENGTH = 44  # numbers in a frame
 # DeepMimic: x forward, y up, z to the right. BVH: x left, y up, z forward.
 _FROM_DEEPMIMIC = np.asarray([[0, 0, -1], [-1, 0, 0], [0, 1, 0]], dtype=np.float64)
 _FROM_BVH = np.asarray([[1, 0, 0], [0, 0, -1], [0, 1, 0]], dtype=np.float64)
@@ -42,21 +50,23 @@ class Pose:
     bones: Mapping[str, F64]  # LeftUpLeg, RightForeArm, ...: (3,) unit vectors along the bone
 
 
-def read_motions(folder: Path) -> list[Pose]:
-    """Poses of all motion files below a folder, thinned out.
+def read_motions(folder: Path, chosen: Callable[[Path], bool] | None = None) -> list[Pose]:
+    """Poses of motion files below a folder, thinned out.
 
     Args:
         folder: holds ``humanoid3d_*.txt`` (DeepMimic) and ``*.bvh`` files with the joint names of
             the CMU conversion (lThigh, rShldr, ...); others are passed over.
+        chosen: which of the files to read; None reads all.
 
     Raises:
         BadTrainingData: not one pose was found.
     """
     poses: list[Pose] = []
-    for path in sorted(folder.rglob("humanoid3d_*.txt")):
+    files = [path for path in sorted(folder.rglob("*")) if chosen is None or chosen(path)]
+    for path in (path for path in files if path.match("humanoid3d_*.txt")):
         frames = json.loads(path.read_text(encoding="utf-8"))["Frames"][::_DEEPMIMIC_STEP]
-        poses += [_deepmimic(np.asarray(f)) for f in frames if len(f) == _DEEPMIMIC_LENGTH]
-    for path in sorted(folder.rglob("*.bvh")):
+        poses += [deepmimic_pose(np.asarray(f)) for f in frames if len(f) == DEEPMIMIC_LENGTH]
+    for path in (path for path in files if path.suffix == ".bvh"):
         poses += [_from_places(places) for places in _bvh(path) if "lThigh" in places]
     if not poses:
         raise BadTrainingData(f"no motion in {folder}; give a folder with DeepMimic or BVH files")
@@ -89,7 +99,7 @@ def _across(direction: F64) -> F64:
     return np.asarray(axis / np.linalg.norm(axis), dtype=np.float64)
 
 
-def _deepmimic(frame: F64) -> Pose:
+def deepmimic_pose(frame: F64) -> Pose:
     """One line of DeepMimic's format: quaternions (w first) and hinge angles down the tree."""
     root = _quaternion(frame[4:8])
     chest = root * _quaternion(frame[8:12])
@@ -149,7 +159,9 @@ def _frame(left: F64, up: F64) -> F64:
 
 
 @dataclass(slots=True)
-class _Joint:
+class BvhJoint:
+    """A joint of a BVH file, or the end of a chain."""
+
     name: str
     parent: int
     offset: F64
@@ -160,7 +172,7 @@ class _Joint:
 def _bvh(path: Path) -> Iterator[Mapping[str, F64]]:
     """Joint places of every few frames of a BVH file."""
     hierarchy, _, motion = path.read_text(encoding="utf-8").partition("MOTION")
-    joints = _hierarchy(hierarchy.split())
+    joints = bvh_joints(hierarchy.split())
     lines = motion.strip().splitlines()[2:]  # after the number of frames and their spacing
     for line in lines[::_BVH_STEP]:
         values = np.asarray(line.split(), dtype=np.float64)
@@ -168,14 +180,15 @@ def _bvh(path: Path) -> Iterator[Mapping[str, F64]]:
             yield _places(joints, values)
 
 
-def _hierarchy(words: list[str]) -> list[_Joint]:
-    joints: list[_Joint] = []
+def bvh_joints(words: list[str]) -> list[BvhJoint]:
+    """The joints of a BVH file's HIERARCHY part, parents first, given its words."""
+    joints: list[BvhJoint] = []
     open_joints: list[int] = []
     columns = 0
     for index, word in enumerate(words):
         if word in ("ROOT", "JOINT", "End"):
             parent = open_joints[-1] if open_joints else -1
-            joints.append(_Joint(words[index + 1], parent, np.zeros(3), (), columns))
+            joints.append(BvhJoint(words[index + 1], parent, np.zeros(3), (), columns))
         elif word == "{":
             open_joints.append(len(joints) - 1)
         elif word == "}":
@@ -190,7 +203,7 @@ def _hierarchy(words: list[str]) -> list[_Joint]:
     return joints
 
 
-def _places(joints: list[_Joint], values: F64) -> Mapping[str, F64]:
+def _places(joints: list[BvhJoint], values: F64) -> Mapping[str, F64]:
     """Forward kinematics of one frame, in our axes; the root stays at the origin."""
     turned: list[F64] = []
     places: list[F64] = []
