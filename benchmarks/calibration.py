@@ -269,7 +269,8 @@ def _checks(seeds: int, many: int) -> dict[str, Any]:
         print(
             f"spoiled {row['share']:5.1%} of {row['views']} views: {row['named']} of "
             f"{row['spoiled']} named for the right reason; of good ones {row['lost']} lost, "
-            f"{row['untied']} serve their lens only; {row['seconds']:.2f} s"
+            f"{row['wrong']} accused, {row['either']} named as 'this or its spoiled partner' (they "
+            f"serve their lens); {row['seconds']:.2f} s"
         )
     spread = sigmas(many)
     told = ", ".join(f"{name} {value:.2f}" for name, value in spread.items())

@@ -75,7 +75,7 @@ def spoiled(seeds: int) -> list[dict[str, Any]]:
     """Which spoiled views are named, and what that costs the good ones."""
     rows = []
     for each in (3, 9, 10):
-        counts = dict.fromkeys(("spoiled", "named", "untied", "lost", "views"), 0)
+        counts = dict.fromkeys(("spoiled", "named", "wrong", "either", "lost", "views"), 0)
         times = []
         for seed in range(seeds):
             world = make_world(seed, spoil=each)
@@ -87,7 +87,10 @@ def spoiled(seeds: int) -> list[dict[str, Any]]:
             used = {(view["camera"], view["moment"]) for view in result.report["views"]}
             counts["spoiled"] += len(truth)
             counts["named"] += sum(reasons.get(key) == kind for key, kind in truth.items())
-            counts["untied"] += len(reasons.keys() - truth.keys())
+            good = [r for r in result.rig.rejected if (r.camera, r.frame) not in truth]
+            either = [r for r in good if (r.partner, r.frame) in truth]
+            counts["wrong"] += len(good) - len(either)
+            counts["either"] += len(either)
             counts["lost"] += len({(v.camera, v.moment) for v in world.views} - used)
             counts["views"] += len(world.views)
         rows.append({**counts, "share": counts["spoiled"] / counts["views"]})

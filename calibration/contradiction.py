@@ -4,7 +4,7 @@ Either one of them numbers the corners from the other end, or the board had move
 three views the one is wrong without which the others agree. Of two, a turned board is put right
 whichever it is (that ties the cameras just the same); of a board that had moved nobody can tell
 which is late, unless one camera is in nearly all such quarrels. Then both are taken apart: each
-still helps its own lens, neither ties the cameras.
+still helps its own lens, neither ties the cameras, and each is named as `partner` of the other.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def settle(
             if guilty is not None:
                 named = _who_is_turned(problem, estimate, board, quarrel, guilty, up)
                 turned.add(problem.views[named[0]].key)
-                reasons += [_flipped(problem, estimate, row) for row in named]
+                reasons += _either(quarrel, named, [_flipped(problem, estimate, r) for r in named])
                 continue
         late = _odd_one_out(problem, estimate, board, quarrel, limits)
         if late is None:
@@ -126,9 +126,13 @@ def settle(
     blamed = _blamed_camera(problem, open_quarrels)
     for quarrel in open_quarrels:
         accused = [row for row in quarrel.rows if problem.camera_of[row] == blamed]
-        for row in accused or quarrel.rows:
-            witness = next(other for other in quarrel.rows if other != row)
-            reasons.append(_late(problem, estimate, board, row, witness))
+        late_rows = tuple(accused) or quarrel.rows
+        witnesses = [next(other for other in quarrel.rows if other != row) for row in late_rows]
+        late_views = [
+            _late(problem, estimate, board, row, witness)
+            for row, witness in zip(late_rows, witnesses, strict=True)
+        ]
+        reasons += _either(quarrel, late_rows, late_views)
         apart |= {problem.views[row].key for row in accused or quarrel.rows}
     return Settlement(frozenset(apart), frozenset(turned), tuple(reasons))
 
@@ -225,6 +229,16 @@ def _blamed_camera(problem: Problem, quarrels: Sequence[Quarrel]) -> int | None:
     if len(quarrels) < BLAMED_QUARRELS or counts[0][1] < BLAMED_SHARE * len(quarrels):
         return None
     return counts[0][0] if counts[1][1] <= NEXT_SHARE * counts[0][1] else None
+
+
+def _either(
+    quarrel: Quarrel, rows: Sequence[int], reasons: Sequence[Rejected]
+) -> tuple[Rejected, ...]:
+    """Of two views that are both named one is good: each says whom it stands against."""
+    if len(quarrel.rows) != 2 or len(rows) != 2:
+        return tuple(reasons)
+    first, second = reasons
+    return (replace(first, partner=second.camera), replace(second, partner=first.camera))
 
 
 def _flipped(problem: Problem, estimate: Estimate, row: int) -> Rejected:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from .camera import Source
 from .errors import BadFootage
 from .layout import Box, Layout
-from .rig_schema import MAX_CAMERAS, check_name
+from .rig_numbers import check_name
+from .rig_schema import MAX_CAMERAS
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ from .errors import BadFootage, BadRigFile, Cancelled
 from .footage import Clip, Footage, Gray, clips_in, pictures, quad_clips
 from .layout import Layout, parse_layout
 from .plain_yaml import load_yaml
-from .rig_schema import Block, Name
+from .rig_numbers import Name
+from .rig_schema import Block
 from .sharp import choose_frames
 
 __all__ = [

@@ -149,12 +149,17 @@ def _rejected(rejected: Sequence[Mapping[str, Any]]) -> str:
     if not rejected:
         return ""
     rows = "".join(
-        f"<tr><td>{escape(r['camera'])}</td><td>{escape(r['frame'])}</td>"
+        f"<tr><td>{escape(_who(r))}</td><td>{escape(r['frame'])}</td>"
         f"<td>{escape(r['reason'])}</td><td>{r['value']:.1f}</td></tr>"
         for r in rejected
     )
     head = "<tr><th>camera</th><th>moment</th><th>reason</th><th>px, or mm of desync</th></tr>"
     return f"<h2>Views set aside</h2><table>{head}{rows}</table>"
+
+
+def _who(rejected: Mapping[str, Any]) -> str:
+    partner = rejected.get("partner")  # reports of earlier versions have none
+    return str(rejected["camera"]) if partner is None else f"{rejected['camera']} or {partner}"
 
 
 def _number(value: float | None, unit: str) -> str:

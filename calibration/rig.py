@@ -87,12 +87,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A view that was left out, and why."""
+    """A view that was left out, and why.
+
+    With a `partner`, two cameras' views of that moment contradict each other and nothing tells
+    which is wrong: both are listed, each naming the other, and one of them is a good view.
+    """
 
     camera: str
     frame: str
     reason: str
     value: float
+    partner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,10 +65,7 @@ def rig_to_yaml(rig: Rig) -> str:
         ],
         "quality": _rig_quality_out(rig.quality),
         "verdict": _verdict_out(rig.verdict),
-        "rejected": [
-            {"camera": r.camera, "frame": r.frame, "reason": r.reason, "value": float(r.value)}
-            for r in rig.rejected
-        ],
+        "rejected": [_rejected_out(rejected) for rejected in rig.rejected],
     }
     content = {key: value for key, value in content.items() if value not in (None, [], "")}
     if len(set(rig.names)) != len(rig.names):
@@ -218,6 +215,17 @@ def _verdict_out(verdict: Verdict | None) -> dict[str, Any] | None:
             {"code": finding.code, **camera, "message": finding.message, "fix": finding.fix}
         )
     return {"grade": verdict.grade, "findings": findings}
+
+
+def _rejected_out(rejected: Rejected) -> dict[str, Any]:
+    partner = {"partner": rejected.partner} if rejected.partner else {}
+    return {
+        "camera": rejected.camera,
+        "frame": rejected.frame,
+        "reason": rejected.reason,
+        "value": float(rejected.value),
+        **partner,
+    }
 
 
 def _rig_in(file: RigFile) -> Rig:

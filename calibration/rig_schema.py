@@ -6,12 +6,9 @@ Unknown keys are refused, every number is finite, matrices have their shape, rot
 from __future__ import annotations
 
 import datetime
-import re
 from typing import Annotated, Any, Literal, Self
 
-import numpy as np
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,61 +17,27 @@ from pydantic import (
     model_validator,
 )
 
+from .rig_numbers import (
+    Count,
+    Matrix33,
+    Matrix34,
+    Matrix44,
+    Name,
+    NotNegative,
+    Number,
+    Pixels,
+    Positive,
+    Rotation,
+    Vector3,
+    check_rotation,
+    no_bool,
+)
+
 FORMAT = "quadglass-rig/1"
 CONVENTION = (
     "x_cam = R @ x_world + t; camera x right, y down, z forward; pixel centres are integers"
 )
 MAX_CAMERAS = 16
-# Six decimals of a rotation matrix leave 2e-6; a mirrored or scaled matrix is off by far more.
-ROTATION_TOLERANCE = 1e-4
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-
-
-def _no_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("a number is wanted, not true or false")
-    return value
-
-
-def check_name(name: str) -> str:
-    """The name, if it can stand as a file name and a form field.
-
-    Raises:
-        ValueError: it cannot.
-    """
-    if not NAME.fullmatch(name) or ".." in name:
-        raise ValueError(
-            f"{name[:80]!r} is not a name: use 1 to 64 letters, digits, '_', '-' or '.', "
-            "starting with a letter or digit, without '..'"
-        )
-    return name
-
-
-Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
-Positive = Annotated[Number, Field(gt=0)]
-NotNegative = Annotated[Number, Field(ge=0)]
-Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
-Name = Annotated[str, AfterValidator(check_name)]
-Vector3 = Annotated[list[Number], Field(min_length=3, max_length=3)]
-Matrix33 = Annotated[list[Vector3], Field(min_length=3, max_length=3)]
-Row4 = Annotated[list[Number], Field(min_length=4, max_length=4)]
-Matrix34 = Annotated[list[Row4], Field(min_length=3, max_length=3)]
-Matrix44 = Annotated[list[Row4], Field(min_length=4, max_length=4)]
-Pixels = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=65535)]
-
-
-def _rotation(rows: list[list[float]]) -> list[list[float]]:
-    matrix = np.asarray(rows)
-    off = float(np.abs(matrix @ matrix.T - np.eye(3)).max())
-    if off > ROTATION_TOLERANCE or np.linalg.det(matrix) < 0:
-        raise ValueError(
-            f"not a rotation: rows are off orthonormal by {off:.2g}, determinant "
-            f"{np.linalg.det(matrix):.4g}; it must turn, not mirror, scale or shear"
-        )
-    return rows
-
-
-Rotation = Annotated[Matrix33, AfterValidator(_rotation)]
 
 
 class Block(BaseModel):
@@ -205,7 +168,7 @@ class LinkBlock(Block):
     @field_validator("this_from_other")
     @classmethod
     def _rigid(cls, rows: list[list[float]]) -> list[list[float]]:
-        _rotation([row[:3] for row in rows[:3]])
+        check_rotation([row[:3] for row in rows[:3]])
         if rows[3] != [0, 0, 0, 1]:
             raise ValueError("the last row of a transform must be [0, 0, 0, 1]")
         return rows
@@ -248,9 +211,10 @@ class RejectedBlock(Block):
     """A view that was left out."""
 
     camera: Name
-    frame: Annotated[str, BeforeValidator(lambda value: str(_no_bool(value)))]
+    frame: Annotated[str, BeforeValidator(lambda value: str(no_bool(value)))]
     reason: str
     value: Number
+    partner: Name | None = None
 
 
 class RigFile(Block):

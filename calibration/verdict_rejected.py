@@ -69,13 +69,21 @@ def judge_rejected(rejected: Sequence[Rejected], views: int) -> list[tuple[Sever
         rows = [r for r in rejected if r.reason == reason]
         if not rows:
             continue
-        share = len(rows) / max(views, 1)
-        where = ", ".join(f"{r.camera} {r.frame}" for r in rows[:5])
-        more = ", …" if len(rows) > 5 else ""
-        message = f"{len(rows)} views {what} and {done}: {where}{more}"
+        # Of two that contradict each other one is a good view: they count as one.
+        told = {_where(r): None for r in rows}
+        share = len(told) / max(views, 1)
+        where = ", ".join(list(told)[:5])
+        more = ", …" if len(told) > 5 else ""
+        message = f"{len(told)} views {what} and {done}: {where}{more}"
         severity: Severity = "usable" if share > REJECTED_USABLE else "note"
         out.append((severity, Finding(f"rejected_{reason}", message, fix)))
     return out
+
+
+def _where(rejected: Rejected) -> str:
+    if rejected.partner is None:
+        return f"{rejected.camera} {rejected.frame}"
+    return f"{' or '.join(sorted((rejected.camera, rejected.partner)))} {rejected.frame}"
 
 
 def judge_moved(

@@ -30,12 +30,18 @@ def _reasons(result: Calibration) -> dict[tuple[str, str], str]:
 
 
 def _check_spoiled(world: World, result: Calibration) -> None:
-    """Every spoiled view with its reason; no good one, but who was there when a board was late."""
+    """Every spoiled view with its reason, no good one accused.
+
+    Of two views of a board that was elsewhere for one of them, each is as good a picture as the
+    other: both are named, each as 'this or its partner'. (Fitted alone, the late ones are no worse
+    than the good ones: of 30 such pairs the late view fits worse in 14.)
+    """
     reasons = _reasons(result)
     spoiled = {(camera, moment): kind for (camera, moment, _), kind in world.spoiled.items()}
     assert {key: reasons.get(key) for key in spoiled} == spoiled
-    late = {moment for (_, moment), kind in spoiled.items() if kind == "desync"}
-    assert {moment for _, moment in reasons.keys() - spoiled.keys()} <= late
+    for rejected in result.rig.rejected:
+        if (rejected.camera, rejected.frame) not in spoiled:
+            assert spoiled[str(rejected.partner), rejected.frame] == "desync"
     # Lost is a view whose corners count nowhere: none is, of two per cent allowed.
     used = {(view["camera"], view["moment"]) for view in result.report["views"]}
     assert {(v.camera, v.moment) for v in world.views} - used == set()
