@@ -20,7 +20,17 @@ from numpy.typing import NDArray
 
 from .camera import F64, Camera
 
-__all__ = ["Bool", "Rays", "errors", "gather", "inverse3", "nearest", "normals", "refine"]
+__all__ = [
+    "Bool",
+    "Rays",
+    "errors",
+    "gather",
+    "inverse3",
+    "nearest",
+    "normals",
+    "refine",
+    "sigmas_per_norm",
+]
 
 Bool = NDArray[np.bool_]
 
@@ -74,10 +84,7 @@ def gather(
     seen = np.isfinite(norm[:, :, 0]) & np.isfinite(norm[:, :, 1]) & (scores >= min_score)
     poses = np.stack([camera.cam_from_world for camera in cameras])
     flat = np.where(seen, norm.transpose(2, 0, 1), 0.0)  # (2, V, N)
-    focal = np.sqrt([[camera.K[0, 0] * camera.K[1, 1]] for camera in cameras])  # (V, 1)
-    own = np.array([[_calibration_px(camera)] for camera in cameras])
-    longer = np.array([[max(camera.size_px)] for camera in cameras])
-    scale = np.repeat(focal / np.hypot(noise * longer, own), norm.shape[1], axis=1)
+    scale = np.repeat(sigmas_per_norm(cameras, noise)[:, None], norm.shape[1], axis=1)
     fish = np.array([[camera.model == "fisheye"] for camera in cameras])
     if fish.any():
         # A fisheye's pixels per unit of norm shrink towards the rim, between cos(theta) squared
@@ -86,6 +93,17 @@ def gather(
     weight = np.where(seen, np.clip(scores, MIN_WEIGHT, 1.0), 0.0)
     R, t = poses[:, :3, :3], poses[:, :3, 3:]
     return Rays(R, t, flat, scale, seen, weight, *_quadratics(R, t, flat))
+
+
+def sigmas_per_norm(cameras: Sequence[Camera], noise: float) -> F64:
+    """(V,) sigmas of detector and calibration per unit at z = 1, in the picture's middle."""
+    return np.array(
+        [
+            np.sqrt(camera.K[0, 0] * camera.K[1, 1])
+            / np.hypot(noise * max(camera.size_px), _calibration_px(camera))
+            for camera in cameras
+        ]
+    )
 
 
 def nearest(rays: Rays, weight: F64) -> F64:

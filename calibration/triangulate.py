@@ -15,7 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import F64, Camera, project, undistort
-from .rays import Bool, Rays, errors, gather, inverse3, nearest, normals, refine
+from .compiled import compiled
+from .rays import (
+    Bool,
+    Rays,
+    errors,
+    gather,
+    inverse3,
+    nearest,
+    normals,
+    refine,
+    sigmas_per_norm,
+)
 
 __all__ = ["Reason", "TriangulateSettings", "Triangulation", "triangulate", "undistorted"]
 
@@ -97,26 +108,76 @@ def triangulate(
         return _nothing(views, count)
     if norm is None:
         norm = undistorted(cameras, joints_px)
-    rays = gather(cameras, norm, scores, noise=settings.noise, min_score=settings.min_score)
-    seen_by = rays.seen.sum(axis=0)  # (N,)
-    points, used = _agreeing(rays, settings.gate_sigma)
-    points = refine(rays, used, points, settings.steps)
-    sigma = _sigmas(rays, points, used, settings.prior_dof, groups)
+    solve = _solved_fast if compiled() else _solved
+    points, sigma, used, seen, reprojection = solve(
+        cameras, joints_px, norm, scores, settings, groups
+    )
+    seen_by = seen.sum(axis=0)  # (N,)
     kept = used.any(axis=0) & (np.nan_to_num(sigma, nan=np.inf) <= settings.max_sigma_m)
-    points, sigma, used = np.where(kept, points, np.nan), np.where(kept, sigma, np.nan), used & kept
-
     reason = np.full(count, Reason.REJECTED, dtype=np.int8)
     reason[seen_by == 0], reason[seen_by == 1] = Reason.UNSEEN, Reason.SINGLE_VIEW
     reason[kept] = Reason.TRIANGULATED
-    world = np.ascontiguousarray(points.T)
+    used = used & kept
     return Triangulation(
-        points=world,
-        sigma_m=sigma,
-        reprojection_px=_reprojection(cameras, world, joints_px, used),
+        points=np.where(kept[:, None], points, np.nan),
+        sigma_m=np.where(kept, sigma, np.nan),
+        reprojection_px=np.where(kept, reprojection, np.nan),
         used=used,
-        dropped=rays.seen & ~used & (seen_by >= 2),
+        dropped=seen & ~used & (seen_by >= 2),
         reason=reason,
     )
+
+
+_Solved = tuple[F64, F64, Bool, Bool, F64]  # points, sigmas, used, seen, reprojection
+
+
+def _solved(
+    cameras: Sequence[Camera],
+    joints_px: F64,
+    norm: F64,
+    scores: F64,
+    settings: TriangulateSettings,
+    groups: NDArray[np.int64] | None,
+) -> _Solved:
+    """The definition in numpy, and the path without numba. Arguments as `triangulate`'s."""
+    rays = gather(cameras, norm, scores, noise=settings.noise, min_score=settings.min_score)
+    points, used = _agreeing(rays, settings.gate_sigma)
+    points = refine(rays, used, points, settings.steps)
+    sigma, chi2 = _sigmas(rays, points, used)
+    sigma *= _factor(chi2, used, settings.prior_dof, groups)
+    world = np.ascontiguousarray(points.T)
+    return world, sigma, used, rays.seen, _reprojection(cameras, world, joints_px, used)
+
+
+def _solved_fast(
+    cameras: Sequence[Camera],
+    joints_px: F64,
+    norm: F64,
+    scores: F64,
+    settings: TriangulateSettings,
+    groups: NDArray[np.int64] | None,
+) -> _Solved:
+    """The same, compiled."""
+    from .triangulate_numba import reproject, solve  # numba is imported on first use
+
+    poses = np.array([camera.cam_from_world[:3] for camera in cameras])
+    fisheye = np.array([camera.model == "fisheye" for camera in cameras])
+    points, sigma, chi2, used, seen = solve(
+        poses,
+        sigmas_per_norm(cameras, settings.noise),
+        fisheye,
+        norm,
+        scores,
+        settings.min_score,
+        settings.gate_sigma,
+        settings.steps,
+    )
+    sigma *= _factor(chi2, used, settings.prior_dof, groups)
+    K, dist = np.array([camera.K for camera in cameras]), np.zeros((len(cameras), 8))
+    for row, camera in zip(dist, cameras, strict=True):
+        row[: len(camera.dist)] = camera.dist
+    off = reproject(poses, K, dist, fisheye, points, joints_px, used)
+    return points, sigma, used, seen, off
 
 
 def _nothing(views: int, count: int) -> Triangulation:
@@ -191,13 +252,10 @@ def _best_pair(rays: Rays, gate: float) -> Bool:
     return np.asarray(used & (used.sum(axis=0) >= 2))
 
 
-def _sigmas(
-    rays: Rays, points: F64, used: Bool, prior_dof: float, groups: NDArray[np.int64] | None
-) -> F64:
-    """(N,) metres, one standard deviation per axis; NaN without a point.
+def _sigmas(rays: Rays, points: F64, used: Bool) -> tuple[F64, F64]:
+    """(N,) metres, one standard deviation per axis, NaN without a point; and (N,) chi squared.
 
-    The covariance of the weighted fit, times what its group's residuals are over their degrees of
-    freedom (two per view, less three per point), drawn towards 1 by `prior_dof` imaginary ones.
+    The covariance of the weighted fit if the noise is as told, and how large the residuals are.
     """
     weight = rays.weight * used
     inverse = inverse3(normals(rays, weight))
@@ -206,11 +264,20 @@ def _sigmas(
     noise2_m = np.where(used, (depth / rays.scale) ** 2, 0.0).sum(axis=0) / count
     sigma = np.sqrt((inverse[0, 0] + inverse[1, 1] + inverse[2, 2]) / 3 * noise2_m)
     size = np.where(used, weight * np.minimum(errors(rays, points), 1e6) ** 2, 0.0)
-    freedom = np.where(used.any(axis=0), 2.0 * used.sum(axis=0) - 3.0, 0.0)
-    index = np.zeros(used.shape[1], dtype=np.int64) if groups is None else groups
-    chi2 = np.bincount(index, np.nan_to_num(size.sum(axis=0)))
-    factor = (prior_dof + chi2) / (prior_dof + np.bincount(index, freedom))
-    return np.asarray(sigma * np.sqrt(factor[index]))
+    return np.asarray(sigma), np.asarray(size.sum(axis=0))
+
+
+def _factor(chi2: F64, used: Bool, prior_dof: float, groups: NDArray[np.int64] | None) -> F64:
+    """(N,) by which the noise is larger than told, from the residuals of each point's group.
+
+    Their mean square over their degrees of freedom (two per view, less three per point), drawn
+    towards 1 by `prior_dof` imaginary ones.
+    """
+    found = used.sum(axis=0)
+    freedom = np.where(found > 0, 2.0 * found - 3.0, 0.0)
+    index = np.zeros(len(chi2), dtype=np.int64) if groups is None else groups
+    total = prior_dof + np.bincount(index, chi2)
+    return np.asarray(np.sqrt(total / (prior_dof + np.bincount(index, freedom)))[index])
 
 
 def _reprojection(cameras: Sequence[Camera], points: F64, joints_px: F64, used: Bool) -> F64:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.camera import Camera
+from calibration.compiled import compiled
 from models.skeleton import COCO17
 
 from .people import F64
@@ -51,6 +52,7 @@ SHORT, LONG, SLACK_M = 0.5, 1.5, 0.08  # of a bone against the person's size, an
 # Parts in which detectors take left for right: a whole leg pair, arm pair or face, never one joint.
 PARTS: tuple[tuple[int, ...], ...] = ((1, 2, 3, 4), (5, 6, 7, 8, 9, 10), (11, 12, 13, 14, 15, 16))
 _MIRROR = np.array(COCO17.flip_order)
+_SAME = np.arange(len(_MIRROR))
 ARMS_AND_LEGS = slice(1, 3)
 SWAP_GAIN = 0.6  # mirrored, a swapped part's error falls to less than this share
 SWAP_MIN_JOINTS = 3
@@ -109,23 +111,28 @@ def twins(positions: F64) -> list[tuple[int, int, bool]]:
     """
     if len(positions) < 2:
         return []
-    direct = _median_distance(positions, positions)
-    crossed = _median_distance(positions, mirrored(positions))
-    near = np.triu(np.minimum(direct, crossed) < TWIN_M, 1)
+    direct, crossed = _median_distances(positions, _SAME), _median_distances(positions, _MIRROR)
+    near = np.minimum(direct, crossed) < TWIN_M
     return [
         (int(a), int(b), bool(direct[a, b] <= crossed[a, b]))
         for a, b in zip(*np.nonzero(near), strict=True)
     ]
 
 
-def _median_distance(one: F64, other: F64) -> F64:
-    """(P, P) median over the joints that two bodies share; inf if those are too few."""
-    off = np.sqrt(((one[:, None] - other[None]) ** 2).sum(axis=3))  # (P, P, J)
-    count = np.isfinite(off).sum(axis=2)
+def _median_distances(positions: F64, order: NDArray[np.int64]) -> F64:
+    """(P, P) median over the joints that two bodies share, for a before b; inf elsewhere."""
+    if compiled():
+        from .anatomy_numba import median_distances  # numba is imported on first use
+
+        return np.asarray(median_distances(positions, order, TWIN_MIN_JOINTS))
+    off = positions[:, None] - positions[None, :, order]
+    ordered = np.sort(np.sqrt((off**2).sum(axis=3)), axis=2)  # (P, P, J)
+    count = np.isfinite(ordered).sum(axis=2)
     # NaN sorts last, so the median of those known is in the middle of their count.
     middle = np.maximum(count - 1, 0) // 2
-    median = np.take_along_axis(np.sort(off, axis=2), middle[..., None], axis=2)[..., 0]
-    return np.where(count >= TWIN_MIN_JOINTS, median, np.inf)
+    median = np.take_along_axis(ordered, middle[..., None], axis=2)[..., 0]
+    first = np.arange(len(positions))
+    return np.where((count >= TWIN_MIN_JOINTS) & (first[:, None] < first), median, np.inf)
 
 
 def swapped_parts(cameras: Sequence[Camera], norm: F64, reference: F64, scores: F64) -> Bool:

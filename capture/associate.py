@@ -19,32 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from calibration.compiled import compiled
 from calibration.rig import Rig
 from models.sighting import Sighting
 
 from .anatomy import mirrored
 from .observations import Observations, observe
 from .people import F64, Prediction
+from .votes import AssociateSettings, SightingRays, between_views, to_tracks
 
 __all__ = ["AssociateSettings", "Group", "Groups", "associate", "groups_of", "mirrored_fit"]
 
 Group = Mapping[str, int]  # camera name -> index into that camera's sightings
 
-MIN_SIN2 = 1e-4  # rays within 0.6 degrees of parallel pass each other closely whoever they show
-MIN_DEPTH_M = 0.1
 IMPROVING_ROUNDS = 3  # one is nearly always enough; each can only raise the total
-
-
-@dataclass(frozen=True, slots=True)
-class AssociateSettings:
-    """How closely the rays of one person pass each other."""
-
-    # One sigma per axis as a share of the picture's longer side, as in TriangulateSettings.
-    noise: float = 0.0035
-    noise_m: float = 0.03  # of a joint on the body, and of the calibration, one sigma
-    spread_m: float = 1.0  # how far apart the rays of two different people typically pass
-    min_score: float = 0.1  # joints below do not vote
-    min_joints: int = 3  # fewer joints in common say nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +72,13 @@ def groups_of(
     tracks = [track for track in tracks if np.isfinite(track.positions).any()]
     node_view = np.concatenate([seen.view, np.full(len(tracks), len(seen.cameras))])
     total = np.full((count + len(tracks),) * 2, -np.inf)
-    rays = _Rays.of(seen, settings)
-    total[:count, :count] = _between_views(seen, rays, settings)
+    rays = SightingRays.of(seen, settings)
+    total[:count, :count] = between_views(seen, rays, settings)
     if tracks:
-        edges = _to_tracks(rays, tracks, settings)
+        edges = to_tracks(rays, tracks, settings)
         total[:count, count:], total[count:, :count] = edges, edges.T
     total[node_view[:, None] == node_view] = -np.inf
-    labels = _improve(total, _contract(total), node_view)
+    labels = _improve(total, _contracted(total), node_view)
     groups = Groups([], [])
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -117,94 +105,16 @@ def mirrored_fit(
         mirrored(seen.norm[which]),
         mirrored(seen.scores[which][..., None])[..., 0],
     )
-    return _to_tracks(_Rays.of(swapped, settings), bodies, settings)
+    return to_tracks(SightingRays.of(swapped, settings), bodies, settings)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rays:
-    """The joints' rays in the world, joints first."""
+def _contracted(total: F64) -> NDArray[np.int64]:
+    """(S,) labels of the people that hang together best."""
+    if not compiled():
+        return _contract(total)
+    from .associate_numba import contract  # numba is imported on first use
 
-    center: F64  # (S, 3)
-    direction: F64  # (J, S, 3) unit
-    moment: F64  # (J, S, 3) center x direction
-    weight: F64  # (J, S) square root of score, 0 unseen
-    noise: F64  # (S,) metres of noise per metre of depth
-
-    @staticmethod
-    def of(seen: Observations, settings: AssociateSettings) -> _Rays:
-        """The rays of all sightings; unseen joints look along the optical axis with weight 0."""
-        rotation = np.stack([camera.cam_from_world[:3, :3] for camera in seen.cameras])[seen.view]
-        center = np.stack([camera.center_world for camera in seen.cameras])[seen.view]
-        longer = [max(camera.size_px) / camera.K[0, 0] for camera in seen.cameras]
-        usable = seen.scores >= settings.min_score
-        cam = np.ones((*usable.shape, 3))  # (S, J, 3)
-        cam[..., :2] = np.where(usable[..., None], seen.norm, 0.0)
-        cam /= np.sqrt((cam * cam).sum(axis=2, keepdims=True))
-        direction = np.ascontiguousarray((cam @ rotation).transpose(1, 0, 2))  # (J, S, 3)
-        # center x direction, written out: np.cross takes five times as long on so few.
-        x, y, z = np.moveaxis(direction, 2, 0)
-        a, b, c = center.T
-        moment = np.stack([b * z - c * y, c * x - a * z, a * y - b * x], axis=2)
-        weight = np.sqrt(np.where(usable, seen.scores, 0.0)).T
-        return _Rays(
-            center,
-            np.ascontiguousarray(direction),
-            moment,
-            weight,
-            settings.noise * np.array(longer)[seen.view],
-        )
-
-
-def _between_views(seen: Observations, rays: _Rays, settings: AssociateSettings) -> F64:
-    """(S, S) log-likelihood ratio that two sightings are one person."""
-    direction, moment = rays.direction, rays.moment
-    cos = direction @ direction.transpose(0, 2, 1)  # (J, S, S)
-    sin2 = np.maximum(1.0 - cos**2, MIN_SIN2)
-    # Pluecker: two lines' reciprocal product over the sine of their angle is their distance.
-    cross = direction @ moment.transpose(0, 2, 1)
-    distance2 = (cross + cross.transpose(0, 2, 1)) ** 2 / sin2
-    # Depth along each ray where it passes the other: from (c2 - c1) . d1 and (c2 - c1) . d2.
-    along = direction @ rays.center.T  # (J, S, S): d_a . c_b
-    own = np.diagonal(along, axis1=1, axis2=2)[:, :, None]  # d_a . c_a
-    ahead = along - own  # (c_b - c_a) . d_a
-    depth = (ahead + cos * ahead.transpose(0, 2, 1)) / sin2
-    behind = (depth < MIN_DEPTH_M) | (depth.transpose(0, 2, 1) < MIN_DEPTH_M)
-    spread2 = (depth * rays.noise[:, None]) ** 2 + settings.noise_m**2
-    variance = spread2 + spread2.transpose(0, 2, 1)
-    ratio = _log_ratio(distance2, variance, behind, settings.spread_m)
-    both = rays.weight[:, :, None] * rays.weight[:, None]
-    both = np.where(1.0 - cos**2 < MIN_SIN2, 0.0, both)
-    enough = (both > 0).sum(axis=0) >= settings.min_joints
-    return np.where(enough, (both * ratio).sum(axis=0), 0.0)
-
-
-def _to_tracks(rays: _Rays, tracks: Sequence[Prediction], settings: AssociateSettings) -> F64:
-    """(S, T) log-likelihood ratio that a sighting shows a tracked person."""
-    positions = np.array([track.positions for track in tracks]).transpose(1, 0, 2)  # (J, T, 3)
-    known = np.isfinite(positions[:, :, 0])  # (J, T)
-    sigma = np.where(known, np.array([track.sigma_m for track in tracks]).T, 0.0)
-    positions = np.where(known[..., None], positions, 0.0)
-    to_point = positions[:, None] - rays.center[:, None]  # (J, S, T, 3)
-    depth = np.einsum("jstx,jsx->jst", to_point, rays.direction)
-    distance2 = np.maximum((to_point**2).sum(axis=3) - depth**2, 0.0)
-    variance = (depth * rays.noise[:, None]) ** 2 + settings.noise_m**2 + sigma[:, None] ** 2
-    # A point beside a ray is off in two directions, a ray in one; scoring both alike keeps a
-    # track's vote comparable to a view's.
-    ratio = _log_ratio(distance2, variance, depth < MIN_DEPTH_M, settings.spread_m)
-    both = rays.weight[:, :, None] * known[:, None]
-    enough = (both > 0).sum(axis=0) >= settings.min_joints
-    return np.where(enough, (both * ratio).sum(axis=0), 0.0)
-
-
-def _log_ratio(distance2: F64, variance: F64, behind: NDArray[np.bool_], spread_m: float) -> F64:
-    """Gaussian of the noise against flat over `spread_m`, cut off so one joint cannot veto.
-
-    Rays that pass behind a camera get the cut-off value.
-    """
-    gain = -0.5 * np.log(variance * (2 * np.pi / spread_m**2))
-    floor = -np.abs(gain)
-    ratio = np.maximum(gain - 0.5 * distance2 / variance, floor)
-    return np.where(behind, floor, ratio)
+    return np.asarray(contract(total))
 
 
 def _contract(total: F64) -> NDArray[np.int64]:
@@ -233,15 +143,19 @@ def _improve(
     gain = np.where(np.isfinite(total), total, 0.0)
     for _ in range(IMPROVING_ROUNDS):
         groups, where = np.unique(labels, return_inverse=True)
-        if _all_content(gain, where, len(groups)):
+        if _content(gain, where, len(groups)):
             break
         for view in range(int(node_view.max()) + 1):
             labels = _reassign(gain, labels, np.flatnonzero(node_view == view))
     return labels
 
 
-def _all_content(gain: F64, where: NDArray[np.intp], groups: int) -> bool:
+def _content(gain: F64, where: NDArray[np.intp], groups: int) -> bool:
     """Whether every sighting is where it fits best, so that no view's assignment can be better."""
+    if compiled():
+        from .associate_numba import all_content  # numba is imported on first use
+
+        return bool(all_content(gain, where))
     member = np.eye(groups)[where]  # (S, groups)
     to_group = gain @ member  # (S, groups), members of one's own view counting nothing
     own = to_group[np.arange(len(where)), where]
