@@ -7,9 +7,10 @@ set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"
 
-# Tests that need Redis or a browser skip where these are missing, so failing to install is no error.
+# Tests that need Redis, a browser or a PDF reader skip where these are missing, so failing to install is no error.
 missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
+command -v pdftoppm >/dev/null || missing+=(poppler-utils)
 command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
 if [ "${#missing[@]}" -gt 0 ] && command -v apt-get >/dev/null; then
   sudo=()

@@ -23,7 +23,19 @@ from .keys import KeyGate
 from .limits import BodyLimit, body_limit
 from .metrics import Metrics
 from .queue import Queue
-from .routes import calibrations, captures, docs, frames, health, images, jobs, page, rigs
+from .routes import (
+    boards,
+    calibrations,
+    captures,
+    docs,
+    frames,
+    health,
+    images,
+    jobs,
+    page,
+    rigs,
+    streams,
+)
 from .state import Service
 from .store import Store
 from .takes import Takes
@@ -78,8 +90,9 @@ def create_app(
         redoc_url=None,
     )
     problems.install(app)
-    for part in (health, rigs, calibrations, jobs, images, frames, captures, docs, page):
+    for part in (health, boards, rigs, calibrations, jobs, images, frames, captures, docs, page):
         app.include_router(part.router)
+    app.include_router(streams.router)
     page.mount(app)
     # The last one added is the outermost: everything is marked and counted, refusals too.
     app.add_middleware(BodyLimit, limit_of=partial(body_limit, settings=settings.limits))

@@ -18,6 +18,7 @@ from capture.errors import CaptureError
 from models.errors import ModelError
 
 from .commands import (
+    board,
     calibrate,
     capture,
     check_rig,
@@ -74,6 +75,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(board.board)
 app.command()(prepare.prepare)
 app.command()(calibrate.calibrate)
 app.command()(check_rig.check_rig)

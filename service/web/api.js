@@ -38,6 +38,7 @@ export class Problem extends Error {
 
 const part = encodeURIComponent;
 export const path = {
+  board: (columns, rows, squareMm) => `/v1/boards/${columns}x${rows}.pdf?square_mm=${squareMm}`,
   rigs: () => "/v1/rigs",
   rig: (rig) => `/v1/rigs/${part(rig)}`,
   rigFile: (rig) => `/v1/rigs/${part(rig)}/rig.yaml`,

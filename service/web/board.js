@@ -1,11 +1,11 @@
-// A chessboard as a drawing: to check the settings by eye, and to print at true scale.
+// A chessboard as a drawing, to check the settings by eye.
 
 import { s } from "./dom.js";
 
 const MARGIN = 0.5; // of a square, white around the board
 
-/** The board of inner corners columns x rows as an SVG element; squareMm gives it its true size. */
-export function boardDrawing(columns, rows, squareMm = null) {
+/** The board of inner corners columns x rows as an SVG element. */
+export function boardDrawing(columns, rows) {
   const [across, down] = [columns + 1, rows + 1];
   const [width, height] = [across + 2 * MARGIN, down + 2 * MARGIN];
   const squares = [];
@@ -17,10 +17,7 @@ export function boardDrawing(columns, rows, squareMm = null) {
   return s(
     "svg",
     {
-      xmlns: "http://www.w3.org/2000/svg",
       viewBox: `0 0 ${width} ${height}`,
-      width: squareMm ? `${width * squareMm}mm` : null,
-      height: squareMm ? `${height * squareMm}mm` : null,
       role: "img",
       "aria-label": `Chessboard with ${columns} by ${rows} inner corners`,
     },

@@ -1,9 +1,9 @@
 // A calibration: the board, the footage, off it goes.
 
-import { path, read, upload } from "../api.js";
+import { path, read, save, upload } from "../api.js";
 import { boardDrawing, boardProblem } from "../board.js";
 import { h, put } from "../dom.js";
-import { problemCard, waiting } from "../parts.js";
+import { notice, problemCard, waiting } from "../parts.js";
 import { footageProblem, layoutText, showFootage } from "./footage.js";
 
 /** The form of a new calibration of a rig. */
@@ -83,13 +83,13 @@ function boardCard(state, refresh) {
         },
       }),
     );
-  const print = () => {
+  const print = async () => {
     const { columns, rows, square } = state;
-    const text = new XMLSerializer().serializeToString(boardDrawing(columns, rows, square));
-    const url = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
-    const link = h("a", { href: url, download: `board-${columns}x${rows}-${square}mm.svg` });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    try {
+      await save(path.board(columns, rows, square), `board-${columns}x${rows}-${square}mm.pdf`);
+    } catch (error) {
+      notice(error.message, "bad");
+    }
   };
   const card = h(
     "section",
@@ -112,7 +112,7 @@ function boardCard(state, refresh) {
     h(
       "button",
       { type: "button", class: "quiet", on: { click: print } },
-      "Save this board as SVG at true size",
+      "Save this board as PDF to print at 100 %",
     ),
     h("label", { for: "kind" }, "Kind of rig"),
     h(
