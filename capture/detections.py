@@ -1,54 +1,136 @@
-"""2D people that another tool found, read from its folders.
+"""2D people that another tool found, read from its files.
 
-One folder per camera, one OpenPose JSON per frame: `{"people": [{"pose_keypoints_2d": [x, y,
-score, ...]}, ...]}`. The frame number is the last number in a file's name
-(`cam01_000000000012_keypoints.json`, `cam01.0012.json`), and frames of one number belong together.
-A point OpenPose did not find is written (0, 0, 0) there and is NaN here.
+One folder per camera with one JSON per frame: the frame number is the last number in a file's name
+(`cam01_000000000012_keypoints.json`, `cam01.0012.json`). Or one JSON per camera that holds all
+frames of a video, with the numbers that it gives them. Frames of one number belong together. What
+may be in the files is told in `detection_formats.py`; points that were not found are NaN here.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from models.sighting import Sighting
-from models.skeleton import LAYOUTS, Layout, to_coco17
+from models.skeleton import LAYOUTS, to_coco17
 
+from .detection_formats import Found, found_in, layout_of
 from .errors import BadDetections
+from .people import F64
 
-__all__ = ["frame_files", "read_detections", "read_people"]
+__all__ = ["Detections", "frame_files", "read_detections", "read_people"]
 
 FrameFiles = dict[int, dict[str, Path]]  # frame number -> camera -> file
 
 # "..._keypoints" ends every OpenPose name; what counts is the last number before it.
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 MAX_FILE_BYTES = 32 * 1024 * 1024  # a crowd of a hundred people is 0.3 MB
+MAX_VIDEO_BYTES = 1024 * 1024 * 1024  # ten minutes of 133 points with indents are 0.4 GB
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """All frames of all cameras in order; a file of one frame is read when its turn comes."""
+
+    files: FrameFiles
+    videos: Mapping[str, Mapping[int, list[Sighting]]]  # by camera, those with all in one file
+    skeleton: str | None
+    sizes_px: Mapping[str, tuple[int, int]]
+
+    @property
+    def numbers(self) -> list[int]:
+        """Of the frames, in order."""
+        return sorted({*self.files, *(n for frames in self.videos.values() for n in frames)})
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[tuple[int, dict[str, list[Sighting]]]]:
+        """(Frame number, people by camera).
+
+        A camera without a file for a frame is left out, one that saw nobody has an empty list.
+        """
+        for number in self.numbers:
+            views = {
+                camera: read_people(file, self.skeleton, self.sizes_px.get(camera))
+                for camera, file in self.files.get(number, {}).items()
+            }
+            for camera, frames in self.videos.items():
+                if number in frames:
+                    views[camera] = frames[number]
+            yield number, views
+
+
+def read_detections(
+    paths: Mapping[str, Path],
+    skeleton: str | None = None,
+    sizes_px: Mapping[str, tuple[int, int]] | None = None,
+) -> Detections:
+    """Frame by frame, the people in each camera, in COCO-17 joints.
+
+    Args:
+        paths: by camera name, a folder of JSON files, or one JSON file of a video.
+        skeleton: the layout that OpenPose or MMPose wrote: body25b, body25, coco17 or halpe26;
+            None goes by the number of points, 25 being body25b.
+        sizes_px: (width, height) of each camera's frames; MediaPipe's files need them.
+
+    Raises:
+        BadDetections: see `frame_files` and `read_people`; or the layout is not known.
+    """
+    if skeleton is not None and skeleton not in LAYOUTS:
+        raise BadDetections(
+            f"skeleton {skeleton!r} is not known; use one of {', '.join(LAYOUTS)}",
+            field="skeleton",
+        )
+    sizes_px = sizes_px or {}
+    videos: dict[str, Mapping[int, list[Sighting]]] = {}
+    folders: dict[str, Path] = {}
+    for camera, path in paths.items():
+        only = _only_file(path)
+        frames = None if only is None else _video(only, skeleton, sizes_px.get(camera))
+        if frames is None:
+            folders[camera] = path
+        else:
+            videos[camera] = frames
+    return Detections(_joined(folders, videos), videos, skeleton, sizes_px)
 
 
 def frame_files(folders: Mapping[str, Path]) -> FrameFiles:
     """Which files belong to which frame, in order of the frame number.
 
     Args:
-        folders: by camera name, a folder of JSON files.
+        folders: by camera name, a folder of JSON files with one frame each.
 
     Raises:
         BadDetections: a folder is missing or holds no JSON, a name has no number, two names have
             the same, or no frame is in two cameras.
     """
+    return _joined(folders, {})
+
+
+def _joined(
+    folders: Mapping[str, Path], videos: Mapping[str, Mapping[int, list[Sighting]]]
+) -> FrameFiles:
     frames: FrameFiles = {}
     for camera, folder in folders.items():
         if not folder.is_dir():
-            raise BadDetections(f"camera {camera!r}: {folder} is not a folder", field=camera)
+            raise BadDetections(
+                f"camera {camera!r}: {folder} is not a folder of JSON files, nor one JSON with the "
+                "frames of a video",
+                field=camera,
+            )
         files = sorted(folder.glob("*.json"))
         if not files:
             raise BadDetections(
                 f"camera {camera!r}: {folder} holds no .json file; "
-                "give the folder with one OpenPose JSON per frame",
+                "give the folder with one JSON per frame",
                 field=camera,
             )
         for file in files:
@@ -60,70 +142,82 @@ def frame_files(folders: Mapping[str, Path]) -> FrameFiles:
                     field=camera,
                 )
             views[camera] = file
-    if len(folders) > 1 and not any(len(views) > 1 for views in frames.values()):
+    counts = Counter({number: len(views) for number, views in frames.items()})
+    counts.update(number for numbers in videos.values() for number in numbers)
+    cameras = [*folders, *videos]
+    if len(cameras) > 1 and max(counts.values(), default=0) < 2:
         raise BadDetections(
-            f"no frame number is in two of the cameras {', '.join(folders)}; "
-            "frames belong together by the last number in their file names"
+            f"no frame number is in two of the cameras {', '.join(cameras)}; frames belong "
+            "together by the last number in their file names, or by frame_id in a video's file"
         )
     return dict(sorted(frames.items()))
 
 
-def read_detections(
-    folders: Mapping[str, Path], skeleton: str = "body25b"
-) -> Iterator[tuple[int, dict[str, list[Sighting]]]]:
-    """Frame by frame, the people in each camera, in COCO-17 joints.
+def read_people(
+    file: Path, skeleton: str | None = None, size_px: tuple[int, int] | None = None
+) -> list[Sighting]:
+    """The people of one frame's file, in COCO-17 joints.
 
     Args:
-        folders: by camera name, a folder of OpenPose JSON files.
-        skeleton: the layout they were written in: body25b, body25, coco17 or halpe26.
-
-    Returns:
-        (frame number, people by camera) in order; a camera without a file for a frame is left out,
-        one that saw nobody has an empty list.
+        file: OpenPose's, MMPose's or MediaPipe's JSON.
+        skeleton: see `read_detections`.
+        size_px: (width, height) of the frame, which MediaPipe's files need.
 
     Raises:
-        BadDetections: see `frame_files` and `read_people`; or the layout is not known.
+        BadDetections: not JSON, none of the formats, several frames, another number of points,
+            or numbers that are not finite.
     """
-    if skeleton not in LAYOUTS:
+    found = _parsed(file, size_px, MAX_FILE_BYTES)
+    if None not in found.frames:
         raise BadDetections(
-            f"skeleton {skeleton!r} is not known; use one of {', '.join(LAYOUTS)}",
-            field="skeleton",
+            f"{file} holds {len(found.frames)} frames of a video; give that file alone as the "
+            "camera's path"
         )
-    layout = LAYOUTS[skeleton]
-    frames = frame_files(folders)
+    return [_sighting(file, found, row, skeleton) for row in found.frames[None]]
+
+
+def _only_file(path: Path) -> Path | None:
+    """The file that may hold all frames of a camera: the path itself or the folder's only JSON."""
+    if path.is_file():
+        return path
+    files = list(path.glob("*.json")) if path.is_dir() else []
+    return files[0] if len(files) == 1 else None
+
+
+def _video(
+    file: Path, skeleton: str | None, size_px: tuple[int, int] | None
+) -> dict[int, list[Sighting]] | None:
+    """The people by frame number, if the file holds the frames of a video."""
+    found = _parsed(file, size_px, MAX_VIDEO_BYTES)
     return (
-        (number, {camera: read_people(file, layout) for camera, file in files.items()})
-        for number, files in frames.items()
+        None
+        if None in found.frames
+        else {
+            number: [_sighting(file, found, row, skeleton) for row in people]
+            for number, people in found.frames.items()
+            if number is not None
+        }
     )
 
 
-def read_people(file: Path, layout: Layout) -> list[Sighting]:
-    """The people of one OpenPose file, in COCO-17 joints.
-
-    Raises:
-        BadDetections: not JSON, not OpenPose's, another number of points, or numbers that are
-            not finite.
-    """
+def _parsed(file: Path, size_px: tuple[int, int] | None, max_bytes: int) -> Found:
     size = file.stat().st_size
-    if size > MAX_FILE_BYTES:
-        raise BadDetections(f"{file}: {size} bytes, the limit is {MAX_FILE_BYTES}")
+    if size > max_bytes:
+        raise BadDetections(f"{file}: {size} bytes, the limit is {max_bytes}")
     try:
         content: Any = json.loads(file.read_bytes())
-        rows = [person["pose_keypoints_2d"] for person in content["people"]]
-        flat = [np.asarray(row, dtype=np.float64) for row in rows]
+        return found_in(content, size_px)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadDetections(
-            f"{file} is not an OpenPose JSON file ({type(error).__name__}: {error}); "
-            "it must hold people[].pose_keypoints_2d"
+            f"{file} is not the JSON of OpenPose (people[].pose_keypoints_2d), MMPose "
+            "([].keypoints and keypoint_scores) or MediaPipe (pose_landmarks): "
+            f"{type(error).__name__}: {error}"
         ) from error
-    return [_sighting(file, layout, numbers) for numbers in flat if numbers.size > 0]
 
 
-def _sighting(file: Path, layout: Layout, numbers: np.ndarray[Any, Any]) -> Sighting:
-    if numbers.ndim != 1 or numbers.size % 3:
-        raise BadDetections(f"{file}: {numbers.size} numbers for a person, not a multiple of 3")
+def _sighting(file: Path, found: Found, numbers: F64, skeleton: str | None) -> Sighting:
     try:
-        points = to_coco17(layout, numbers.reshape(-1, 3))  # (17, 3)
+        points = to_coco17(layout_of(found, len(numbers), skeleton), numbers)  # (17, 3)
     except ValueError as error:
         raise BadDetections(f"{file}: {error}", field="skeleton") from error
     if not np.isfinite(points).all():

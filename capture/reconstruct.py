@@ -12,7 +12,7 @@ from calibration.rig import Rig
 from models.sighting import Sighting
 from models.skeleton import COCO17
 
-from .detections import frame_files, read_detections
+from .detections import Detections, read_detections
 from .errors import TooFewCameras
 from .frame import CaptureSettings, people_in_frame
 from .people import Frame
@@ -25,6 +25,7 @@ from .track import Tracker, TrackSettings
 __all__ = [
     "Moment",
     "ReconstructSettings",
+    "files_as_model",
     "read_streams",
     "reconstruct",
     "synchronized",
@@ -54,7 +55,7 @@ def reconstruct(
     rig: Rig,
     folders: Mapping[str, Path],
     *,
-    skeleton: str = "body25b",
+    skeleton: str | None = None,
     rate_hz: float = 30.0,
     settings: ReconstructSettings | None = None,
     name: str = "take",
@@ -64,8 +65,8 @@ def reconstruct(
 
     Args:
         rig: the calibrated cameras.
-        folders: by camera name, OpenPose JSON files, one per frame (see `read_detections`).
-        skeleton: the joints' layout in the files.
+        folders: by camera name, JSON files of OpenPose, MMPose or MediaPipe (`read_detections`).
+        skeleton: the joints' layout in the files; None goes by the number of points.
         rate_hz: frames per second; time 0 is frame number 0.
         settings: noise, tracking, smoothing.
         name: of the capture.
@@ -76,27 +77,36 @@ def reconstruct(
         TooFewCameras: fewer than two folders.
         BadDetections: the files cannot be read or used.
     """
-    _check(rig, folders)
-    model = {"name": f"files ({skeleton})", "sha256": ""}
-    total = len(frame_files(folders))
+    detections = _detections(rig, folders, skeleton)
     moments = (
-        Moment(number, round(number * 1e9 / rate_hz), sightings)
-        for number, sightings in read_detections(folders, skeleton)
+        Moment(number, round(number * 1e9 / rate_hz), sightings) for number, sightings in detections
     )
     return take_of(
-        rig, moments, rate_hz, settings, name=name, model=model, total=total, progress=progress
+        rig,
+        moments,
+        rate_hz,
+        settings,
+        name=name,
+        model=files_as_model(skeleton),
+        total=len(detections),
+        progress=progress,
     )
+
+
+def files_as_model(skeleton: str | None) -> dict[str, str]:
+    """What stands for the network in a take that was made from files."""
+    return {"name": f"files ({skeleton})" if skeleton else "files", "sha256": ""}
 
 
 def read_streams(
-    rig: Rig, folders: Mapping[str, Path], *, skeleton: str = "body25b", rate_hz: float = 30.0
+    rig: Rig, folders: Mapping[str, Path], *, skeleton: str | None = None, rate_hz: float = 30.0
 ) -> dict[str, Stream]:
     """Each camera's frames by its own count, for cameras that were not started together.
 
     Args:
         rig: the calibrated cameras.
         folders: as for `reconstruct`.
-        skeleton: the joints' layout in the files.
+        skeleton: as for `reconstruct`.
         rate_hz: frames per second; a camera's time 0 is its frame number 0.
 
     Raises:
@@ -104,10 +114,10 @@ def read_streams(
         TooFewCameras: fewer than two folders.
         BadDetections: the files cannot be read or used.
     """
-    _check(rig, folders)
+    detections = _detections(rig, folders, skeleton)
     numbers: dict[str, list[int]] = {name: [] for name in folders}
     people: dict[str, list[list[Sighting]]] = {name: [] for name in folders}
-    for number, sightings in read_detections(folders, skeleton):
+    for number, sightings in detections:
         for name, found in sightings.items():
             numbers[name].append(number)
             people[name].append(found)
@@ -189,10 +199,10 @@ def synchronized(
     return sync, coverage(streams, clocks, times), moments
 
 
-def _check(rig: Rig, folders: Mapping[str, Path]) -> None:
-    for camera in folders:
-        rig.camera(camera)
+def _detections(rig: Rig, folders: Mapping[str, Path], skeleton: str | None) -> Detections:
+    sizes_px = {name: rig.camera(name).frame_size_px for name in folders}
     if len(folders) < 2:
         raise TooFewCameras(
             f"{len(folders)} camera given; positions in metres need the folders of two or more"
         )
+    return read_detections(folders, skeleton, sizes_px)

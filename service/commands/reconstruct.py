@@ -13,14 +13,21 @@ from .screen import bar, remark, results
 def reconstruct(
     views: Annotated[
         list[str],
-        typer.Argument(metavar="CAMERA=DIR...", help="OpenPose JSON, one file per frame."),
+        typer.Argument(
+            metavar="CAMERA=PATH...",
+            help="JSON of OpenPose, MMPose or MediaPipe: a folder with a file per frame, or one "
+            "file with all frames.",
+        ),
     ],
     rig: Annotated[Path, typer.Option(help="The calibrated cameras, any format that is known.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the take.")],
     skeleton: Annotated[
-        Literal["body25b", "body25", "coco17", "halpe26"],
-        typer.Option(help="Order of the joints in the files."),
-    ] = "body25b",
+        Literal["body25b", "body25", "coco17", "halpe26"] | None,
+        typer.Option(
+            help="Order of the joints in OpenPose's or MMPose's files; else by their number, "
+            "25 being body25b."
+        ),
+    ] = None,
     rate_hz: Annotated[float, typer.Option(min=0.1, help="Frames a second.")] = 30.0,
     raw: Annotated[bool, typer.Option("--raw", help="As measured, without smoothing.")] = False,
     sync: Annotated[
@@ -28,7 +35,7 @@ def reconstruct(
     ] = False,
 ) -> None:
     """Make a take from 2D people that another tool found."""
-    from capture.reconstruct import ReconstructSettings, read_streams
+    from capture.reconstruct import ReconstructSettings, files_as_model, read_streams
     from capture.reconstruct import reconstruct as run
     from capture.smooth import SmoothSettings
 
@@ -45,7 +52,7 @@ def reconstruct(
     settings = ReconstructSettings(smooth=None if raw else SmoothSettings())
     if sync:
         streams = read_streams(cameras, folders, skeleton=skeleton, rate_hz=rate_hz)
-        model = {"name": f"files ({skeleton})", "sha256": ""}
+        model = files_as_model(skeleton)
         frames = synchronized_take(cameras, streams, rate_hz, settings, out, model)
     else:
         with bar("frames") as step:

@@ -1,4 +1,4 @@
-"""OpenPose folders."""
+"""Folders and files of OpenPose, MMPose and MediaPipe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from capture.detections import MAX_FILE_BYTES, frame_files, read_detections
+from capture.detections import MAX_FILE_BYTES, MAX_VIDEO_BYTES, frame_files, read_detections
 from capture.errors import BadDetections
 from models.skeleton import BODY_25, BODY_25B, LAYOUTS
 
@@ -103,10 +103,10 @@ def test_no_frame_in_two_cameras(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"people": 3}', '{"people": [{}]}', "[" * 100_000,
+    ["", "{", "[3]", "{}", '{"people": 3}', '{"people": [{}]}', "[" * 100_000,
      '{"people": [{"pose_keypoints_2d": ["x"]}]}', '{"people": [{"pose_keypoints_2d": [[1], 2]}]}'],
 )  # fmt: skip
-def test_a_file_that_is_not_openpose(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_none_of_the_formats(tmp_path: Path, text: str) -> None:
     folders = two(tmp_path)
     (tmp_path / "a" / "1.json").write_text(text)
     with pytest.raises(BadDetections, match=r"1\.json"):
@@ -135,16 +135,22 @@ def test_an_unknown_layout(tmp_path: Path) -> None:
 
 def test_a_file_too_large_to_be_one(tmp_path: Path) -> None:
     folders = two(tmp_path)
+    write(tmp_path / "a", "2.json")
     with (tmp_path / "a" / "1.json").open("wb") as file:
         file.truncate(MAX_FILE_BYTES + 1)
     with pytest.raises(BadDetections, match=str(MAX_FILE_BYTES)):
+        list(read_detections(folders))
+    (tmp_path / "a" / "2.json").unlink()  # the only one may hold a video
+    with (tmp_path / "a" / "1.json").open("wb") as file:
+        file.truncate(MAX_VIDEO_BYTES + 1)  # a hole: no disk is used
+    with pytest.raises(BadDetections, match=str(MAX_VIDEO_BYTES)):
         list(read_detections(folders))
 
 
 def test_body25_is_not_body25b(tmp_path: Path) -> None:
     assert BODY_25.joints != BODY_25B.joints
     folders = two(tmp_path)
-    b = next(read_detections(folders, "body25b"))[1]["a"][0]
-    old = next(read_detections(folders, "body25"))[1]["a"][0]
+    b = next(iter(read_detections(folders, "body25b")))[1]["a"][0]
+    old = next(iter(read_detections(folders, "body25")))[1]["a"][0]
     assert b.joints_px[0].tolist() == old.joints_px[0].tolist()  # the nose is first in both
     assert b.joints_px[6].tolist() != old.joints_px[6].tolist()  # the right shoulder is not
