@@ -11,7 +11,6 @@ import numpy as np
 from .camera import F64, Camera, Source
 from .errors import BoardNotFound
 from .footage import Footage
-from .projection import unpack
 from .quality import CameraFigures
 from .refinement import Refined
 from .rig import Rig, Stereo
@@ -33,7 +32,7 @@ def build_cameras(
         sources[clip.camera] = clip.cut_from
     cameras = []
     for index, name in enumerate(refined.problem.cameras):
-        K, dist = unpack(estimate.intrinsics[index])
+        K, dist = estimate.lens(index)
         cameras.append(
             Camera(
                 name=name,
@@ -41,6 +40,7 @@ def build_cameras(
                 K=K,
                 dist=dist,
                 cam_from_world=_rigid(estimate.cam_from_world[index]),
+                model="fisheye" if estimate.model(index) == "fisheye" else "pinhole",
                 source=sources.get(name, Source()),
                 sigma=figures[name].sigma,
                 quality=figures[name].quality,

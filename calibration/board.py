@@ -47,6 +47,17 @@ class Board:
         return np.concatenate([flat, np.zeros((len(flat), 1))], axis=1)
 
     @property
+    def bowl(self) -> F64:
+        """(N, 2) how far each corner sinks in (along z) when the board is bent by one metre.
+
+        Two parabolas, one across the columns and one across the rows, after mrcal: nothing at the
+        outer corners, one metre in the middle.
+        """
+        columns, rows = self.inner_corners
+        x, y = np.meshgrid(np.linspace(-1, 1, columns), np.linspace(-1, 1, rows))
+        return np.stack([1.0 - x**2, 1.0 - y**2], axis=-1).reshape(-1, 2)
+
+    @property
     def target(self) -> Target:
         """What the rig file says of it."""
         return Target(self.kind, self.inner_corners, self.square_m)

@@ -15,14 +15,15 @@ import scipy.linalg
 
 from .camera import F64
 from .normal_equations import (
+    N_BEND,
+    N_CAMERA,
     Estimate,
     Problem,
-    gauss_newton_step,
-    normal_blocks,
-    reduced,
+    followers,
     residuals,
     view_jacobians,
 )
+from .schur import gauss_newton_step, normal_blocks, reduced
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +52,10 @@ class Fit:
 class Precision:
     """How sure the estimate is."""
 
-    covariance: F64  # (D, D) of all camera parameters, zero where fixed; D = 15 C
+    covariance: F64  # (D, D) of all camera parameters, zero where fixed; D = 18 C
     sigma_px: float  # noise per axis, from the residuals
     dof: int
+    bend_covariance: F64  # (2, 2) of the board's bend, metres squared; zero where not solved for
 
 
 def minimize(
@@ -75,15 +77,15 @@ def minimize(
     """
     damping, raise_by = FIRST_DAMPING, 2.0
     off, J = view_jacobians(problem, estimate)
-    cost, weights = _loss(problem, off, cauchy_px)
+    cost, weights = _loss(off, cauchy_px)
     for iteration in range(1, MAX_ITERATIONS + 1):
         check()
         blocks = normal_blocks(problem, off, J, weights)
         while True:
-            step = gauss_newton_step(blocks, problem.free, damping)
+            step = gauss_newton_step(problem, blocks, damping)
             if step is not None:
-                tried = estimate.stepped(*step)
-                tried_cost, _ = _loss(problem, residuals(problem, tried), cauchy_px)
+                tried = _stepped(problem, estimate, *step)
+                tried_cost, _ = _loss(residuals(problem, tried), cauchy_px)
                 if tried_cost <= cost:
                     break
             damping, raise_by = damping * raise_by, raise_by * 2.0
@@ -92,7 +94,7 @@ def minimize(
         fall = (cost - tried_cost) / max(cost, 1e-300)
         estimate, damping, raise_by = tried, damping / 10.0, 2.0
         off, J = view_jacobians(problem, estimate)
-        cost, weights = _loss(problem, off, cauchy_px)
+        cost, weights = _loss(off, cauchy_px)
         if fall < tolerance:
             return Fit(estimate, cost, iteration, True)
     logger.info("joint refinement stopped after %d iterations, still falling", MAX_ITERATIONS)
@@ -123,25 +125,41 @@ def noise_px(problem: Problem, off: F64) -> float:
 def precision(problem: Problem, estimate: Estimate) -> Precision:
     """Covariance of the camera parameters at the minimum, scaled by the noise seen."""
     off, J = view_jacobians(problem, estimate)
-    blocks = normal_blocks(problem, off, J, problem.used.astype(np.float64))
-    S, _, _, _ = reduced(blocks, problem.free, 0.0)
+    columns = problem.free_columns
+    S, _, _, _ = reduced(normal_blocks(problem, off, J), columns, 0.0)
     boards_used = int(np.count_nonzero(np.bincount(problem.board_of, problem.used.sum(axis=1))))
-    dof = 2 * int(problem.used.sum()) - int(problem.free.sum()) - 6 * boards_used
+    dof = 2 * int(problem.used.sum()) - len(columns) - 6 * boards_used
     sigma2 = float((off**2).sum()) / max(dof, 1)
     scale = 1.0 / np.sqrt(np.maximum(np.diag(S), 1e-300))
     scaled = S * scale[:, None] * scale[None, :]
     inverse = scipy.linalg.pinvh(scaled) * scale[:, None] * scale[None, :]
-    columns = np.flatnonzero(problem.free.reshape(-1))
-    covariance = np.zeros((problem.free.size, problem.free.size))
+    size = problem.free.size
+    covariance = np.zeros((size + N_BEND, size + N_BEND))
     covariance[np.ix_(columns, columns)] = sigma2 * inverse
-    return Precision(covariance, float(np.sqrt(sigma2)), dof)
+    for camera, aspect in zip(*followers(problem, estimate), strict=True):
+        fx = int(camera) * N_CAMERA
+        covariance[fx + 1] = aspect * covariance[fx]
+        covariance[:, fx + 1] = aspect * covariance[:, fx]
+    return Precision(
+        covariance[:size, :size], float(np.sqrt(sigma2)), dof, covariance[size:, size:]
+    )
 
 
-def _loss(problem: Problem, off: F64, cauchy_px: float | None) -> tuple[float, F64]:
-    """Half the sum of the loss, and the weights (V, N) of the iteratively reweighted squares."""
-    squared = (off**2).sum(axis=-1)  # (V, N)
-    used = problem.used.astype(np.float64)
+def _stepped(
+    problem: Problem, estimate: Estimate, cameras: F64, boards: F64, bend_m: F64
+) -> Estimate:
+    which, aspect = followers(problem, estimate)
+    cameras[which, 1] = aspect * cameras[which, 0]
+    return estimate.stepped(cameras, boards, bend_m)
+
+
+def _loss(off: F64, cauchy_px: float | None) -> tuple[float, F64 | None]:
+    """Half the sum of the loss, and the weights (V, N) of the iteratively reweighted squares.
+
+    What is not used has no residual and no derivative, so its weight does not matter.
+    """
+    squared = off[..., 0] ** 2 + off[..., 1] ** 2  # (V, N)
     if cauchy_px is None:
-        return float(squared.sum()) / 2.0, used
-    c2 = cauchy_px**2
-    return float((c2 / 2.0) * np.log1p(squared / c2).sum()), used / (1.0 + squared / c2)
+        return float(squared.sum()) / 2.0, None
+    relative = squared / cauchy_px**2
+    return float((cauchy_px**2 / 2.0) * np.log1p(relative).sum()), 1.0 / (1.0 + relative)

@@ -118,16 +118,20 @@ def calibrate_views(
     names = footage.cameras
     reference = settings.reference or names[0]
     found, (sightings, useless) = sightings, usable(sightings)
+    choices = {name: settings.lens_choice(name) for name in names}
     lenses = calibrate_lenses(
-        sightings, names, board, known=settings.known_lenses, progress=watch.stage("lenses")
+        sightings, names, board, choices=choices, progress=watch.stage("lenses")
     )
     poses = view_poses(sightings.views, lenses, board)
     views = [view for view in sightings.views if view.key in poses]
     shared = {(v.camera, v.moment): poses[v.key] for v in views if v.shared}
     watch.stage("connect")(0, 1)
     cam_from_reference, edges = connect(shared, lenses, board, reference)
-    free = free_parameters(lenses, reference, frozenset(settings.known_lenses))
-    refined = refine(views, poses, lenses, cam_from_reference, board, free, watch.step("refine"))
+    free = free_parameters(lenses, reference)
+    refined = refine(
+        views, poses, lenses, cam_from_reference, board, free, watch.step("refine"),
+        free_bend=settings.bend,
+    )  # fmt: skip
     edges = with_use(edges, refined)
     watch.stage("check")(0, 1)
     figures = camera_figures(refined, sightings.sizes_px)
@@ -173,7 +177,7 @@ def calibrate_intrinsics_only(
     Args:
         footage: pictures per camera; `clips` and `intrinsics` count alike.
         board: the board in them.
-        settings: only `workers` is used.
+        settings: what is said of lenses, board and `workers` is used.
         progress: called as the work goes on.
         cancelled: asked often; True stops.
 
@@ -189,13 +193,16 @@ def calibrate_intrinsics_only(
     )
     alone = replace(sightings, views=tuple(replace(view, shared=False) for view in sightings.views))
     names = tuple(dict.fromkeys(clip.camera for clip in footage.clips + footage.intrinsics))
-    lenses = calibrate_lenses(alone, names, board, progress=watch.stage("lenses"))
+    choices = {name: settings.lens_choice(name) for name in names}
+    lenses = calibrate_lenses(alone, names, board, choices=choices, progress=watch.stage("lenses"))
     poses = view_poses(alone.views, lenses, board)
     views = [view for view in alone.views if view.key in poses]
     free = free_parameters(lenses, "")
     free[:, N_INTRINSICS:] = False  # where the cameras stand is not asked
     identity = {name: np.eye(4) for name in names}
-    refined = refine(views, poses, lenses, identity, board, free, watch.step("refine"))
+    refined = refine(
+        views, poses, lenses, identity, board, free, watch.step("refine"), free_bend=settings.bend
+    )
     figures = camera_figures(refined, alone.sizes_px)
     cameras = build_cameras(refined, figures, footage, alone)
     rejected = _once(refined.rejected)

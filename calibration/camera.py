@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from . import fisheye, pinhole
+
 F64 = NDArray[np.float64]
 
 
@@ -59,7 +61,7 @@ class Camera:
     name: str
     size_px: tuple[int, int]  # (width, height) of the calibrated picture
     K: F64  # (3, 3)
-    dist: F64  # (5,) k1 k2 p1 p2 k3, OpenCV's order; fisheye (4,) k1 k2 k3 k4
+    dist: F64  # (5,) or (8,) k1 k2 p1 p2 k3 k4 k5 k6, OpenCV's order; fisheye (4,) k1 k2 k3 k4
     cam_from_world: F64  # (4, 4)
     model: Literal["pinhole", "fisheye"] = "pinhole"
     source: Source = field(default_factory=Source)
@@ -110,7 +112,7 @@ def undistort(camera: Camera, points_px: F64) -> F64:
         points_px: (N, 2) distorted calibrated pixels; NaN rows stay NaN.
 
     Returns:
-        (N, 2) undistorted, at z = 1 in the camera.
+        (N, 2) undistorted, at z = 1 in the camera; NaN where the lens puts nothing.
     """
     points_px = np.asarray(points_px, dtype=np.float64).reshape(-1, 2)
     norm = np.full_like(points_px, np.nan)
@@ -118,13 +120,25 @@ def undistort(camera: Camera, points_px: F64) -> F64:
     if seen.any():
         pixels = np.ascontiguousarray(points_px[seen]).reshape(-1, 1, 2)
         if camera.model == "fisheye":
-            out = cv2.fisheye.undistortPoints(pixels, camera.K, camera.dist[:4])
-        else:
-            # The default five iterations leave 1e-3 px at the corners of a wide lens.
-            criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-12)
-            out = cv2.undistortPoints(pixels, camera.K, camera.dist, criteria=criteria)
+            norm[seen] = fisheye.undistort(points_px[seen], _numbers(camera))
+            return norm
+        # The default five iterations leave 1e-3 px at the corners of a wide lens.
+        criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-12)
+        out = cv2.undistortPoints(pixels, camera.K, camera.dist, criteria=criteria)
         norm[seen] = np.asarray(out, dtype=np.float64).reshape(-1, 2)
+        if camera.dist.size > 5:
+            lens = _numbers(camera)
+            distorted = (points_px[seen] - lens[2:4]) / lens[:2]
+            norm[seen] = pinhole.undistort_from(norm[seen], distorted, lens)
     return norm
+
+
+def _numbers(camera: Camera) -> F64:
+    """(12,) the lens, see `projection.py`."""
+    lens = np.zeros(12)
+    lens[:4] = camera.K[0, 0], camera.K[1, 1], camera.K[0, 2], camera.K[1, 2]
+    lens[4 : 4 + camera.dist.size] = camera.dist
+    return lens
 
 
 def to_rays(camera: Camera, points_px: F64) -> F64:

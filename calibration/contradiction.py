@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .board import Board
+from .board_pose import board_poses
 from .bundle import minimize
 from .camera import F64
-from .intrinsics import board_poses
 from .normal_equations import Estimate, Problem, build_problem, residuals
-from .projection import unpack
 from .rig import Rejected
 from .transforms import inverse
 from .views import View
@@ -183,7 +182,7 @@ def _agree(
     part = build_problem(views, problem.cameras, board, none_free, dropped=dropped)
     best: tuple[float, F64] | None = None
     for row, view in zip(rows, views, strict=True):
-        K, dist = unpack(estimate.intrinsics[problem.camera_of[row]])
+        K, dist = estimate.lens(int(problem.camera_of[row]))
         for pose in board_poses(view, K, dist, board):
             place = inverse(estimate.cam_from_world[problem.camera_of[row]]) @ pose
             start = replace(estimate, boards=place[None])
@@ -262,7 +261,7 @@ def _late(problem: Problem, estimate: Estimate, board: Board, row: int, witness:
 
 
 def _own_pose(problem: Problem, estimate: Estimate, row: int, board: Board) -> F64 | None:
-    K, dist = unpack(estimate.intrinsics[problem.camera_of[row]])
+    K, dist = estimate.lens(int(problem.camera_of[row]))
     poses = board_poses(problem.views[row], K, dist, board)
     return poses[0] if poses else None
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .board import Board, check_board_for_rig
 from .bundle import CAUCHY_SIGMAS, Fit, minimize, precision
 from .camera import F64, Camera
-from .errors import BadInput, TooFewViews
+from .errors import TooFewViews
 from .extrinsics import board_in_reference, pose_agreement
 from .intrinsics import Lens
 from .normal_equations import N_CAMERA, Estimate, Problem, build_problem, residuals
@@ -59,7 +59,6 @@ def check_rig(rig: Rig, views: Sequence[View], board: Board) -> tuple[Drift, ...
 
     Raises:
         BadBoard: the board cannot tell its ends apart.
-        BadInput: a fisheye camera, or one with eight coefficients.
         TooFewViews: no two cameras share two moments.
     """
     check_board_for_rig(board)
@@ -194,17 +193,7 @@ def _measure(rig: Rig, problem: Problem, estimate: Estimate, index: int) -> Drif
 
 
 def lens_of(camera: Camera) -> Lens:
-    """The lens of a camera that is calibrated already.
-
-    Raises:
-        BadInput: a fisheye camera, or one with eight coefficients.
-    """
-    if camera.model != "pinhole" or camera.dist.size != 5:
-        raise BadInput(
-            f"camera {camera.name!r} is a {camera.model} with {camera.dist.size} coefficients; "
-            "only pinhole cameras with five are checked",
-            camera=camera.name,
-        )
+    """The lens of a camera that is calibrated already."""
     return Lens(camera.name, camera.size_px, camera.K, camera.dist, 0.0, (), (), ())
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from .board import Board
 from .camera import F64
 from .errors import BoardNotFound, TooFewViews, Unsolvable
+from .lens_choice import LensChoice, free_numbers
+from .lens_solver import solve_lens
+from .projection import COEFFICIENTS, N_INTRINSICS, SHORT_COEFFICIENTS, pack, unpack
 from .rig import Rejected
-from .transforms import from_rvec
 from .views import Sightings, View, coverage_counts
 
 logger = logging.getLogger(__name__)
@@ -38,12 +40,14 @@ class Lens:
     camera: str
     size_px: tuple[int, int]
     K: F64  # (3, 3)
-    dist: F64  # (5,)
+    dist: F64  # as many coefficients as its model has
     rms_px: float
     views: tuple[View, ...]  # those kept
     view_rms_px: tuple[float, ...]  # of the views kept
     rejected: tuple[Rejected, ...]
-    short: bool = False  # k1 and k2 only; p1, p2 and k3 stay zero
+    # (12,) which of its numbers are to be solved for: not what is given, nor, where the views are
+    # few, more than k1 and k2
+    free: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(N_INTRINSICS, dtype=bool))
 
 
 def calibrate_lenses(
@@ -51,7 +55,7 @@ def calibrate_lenses(
     cameras: Sequence[str],
     board: Board,
     *,
-    known: Mapping[str, tuple[F64, F64]] | None = None,
+    choices: Mapping[str, LensChoice] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Lens]:
     """A lens per camera.
@@ -60,7 +64,7 @@ def calibrate_lenses(
         sightings: all views.
         cameras: names, in order.
         board: the board.
-        known: K and dist of cameras that are not to be calibrated.
+        choices: what is wished of each camera's lens; five coefficients if nothing.
         progress: called after each camera; may raise.
 
     Raises:
@@ -86,18 +90,23 @@ def calibrate_lenses(
     for done, name in enumerate(cameras, start=1):
         views = [view for view in sightings.views if view.camera == name]
         size = sightings.sizes_px[name]
-        given = known.get(name) if known else None
-        lenses[name] = (
-            calibrate_lens(name, views, size, board)
-            if given is None
-            else Lens(name, size, given[0], given[1], float("nan"), tuple(views), (), ())
-        )
+        choice = (choices or {}).get(name, LensChoice())
+        if choice.whole:
+            assert choice.known is not None, "a lens that is wholly fixed is known"
+            given = unpack(pack(*choice.known), choice.model)
+            lenses[name] = Lens(name, size, *given, float("nan"), tuple(views), (), ())
+        else:
+            lenses[name] = calibrate_lens(name, views, size, board, choice)
         progress(done, len(cameras))
     return lenses
 
 
 def calibrate_lens(
-    camera: str, views: Sequence[View], size_px: tuple[int, int], board: Board
+    camera: str,
+    views: Sequence[View],
+    size_px: tuple[int, int],
+    board: Board,
+    choice: LensChoice = LensChoice(),  # noqa: B008  (frozen)
 ) -> Lens:
     """One camera's lens from its views; a view that fits far worse than the others is left out.
 
@@ -106,6 +115,8 @@ def calibrate_lens(
         Unsolvable: no lens fits them.
     """
     short = _is_short(views, size_px)
+    coefficients = SHORT_COEFFICIENTS if short else COEFFICIENTS[choice.model]
+    free = free_numbers(choice, coefficients)
     kept = _most_telling(list(views), MAX_VIEWS)
     rejected: list[Rejected] = []
     while True:
@@ -116,14 +127,14 @@ def calibrate_lens(
                 camera=camera,
                 reason="single_view" if len(views) == 1 else None,
             )
-        solved = _solve(kept, size_px, board, short)
+        solved = solve_lens(kept, size_px, board, choice, free)
         if solved is None:
             raise Unsolvable(
                 f"camera {camera!r}: no lens fits its {len(kept)} views; check the board's counts, "
                 "and add sharp views with the board tilted different ways",
                 camera=camera,
             )
-        rms, K, dist, errors = solved
+        kept, errors = list(solved.views), solved.view_rms_px
         limit = max(PRUNE_TIMES * float(np.median(errors)), PRUNE_PX)
         if errors.max() <= limit:
             break
@@ -133,47 +144,10 @@ def calibrate_lens(
                 logger.info("%s: view %s left out, %.2f px", camera, view.moment, error)
         kept = [view for view, error in zip(kept, errors, strict=True) if error <= limit]
     view_rms = tuple(float(error) for error in errors)
-    return Lens(camera, size_px, K, dist, rms, tuple(kept), view_rms, tuple(rejected), short)
-
-
-def board_poses(view: View, K: F64, dist: F64, board: Board) -> list[F64]:
-    """`cam_from_board` candidates, best first: a plane far away fits two ways about equally."""
-    points = board.points_board[view.ids]
-    pixels = np.ascontiguousarray(view.corners_px)
-    count, rvecs, tvecs, errors = cv2.solvePnPGeneric(
-        points, pixels, K, dist, flags=cv2.SOLVEPNP_IPPE
-    )
-    order = np.argsort(np.asarray(errors).reshape(-1)).tolist() if count else []
-    poses = []
-    for index in order:
-        rvec, tvec = cv2.solvePnPRefineLM(points, pixels, K, dist, rvecs[index], tvecs[index])
-        pose = from_rvec(np.asarray(rvec), np.asarray(tvec))
-        if np.isfinite(pose).all() and pose[2, 3] > 0:
-            poses.append(pose)
-    return poses
-
-
-def _solve(
-    views: Sequence[View], size_px: tuple[int, int], board: Board, short: bool
-) -> tuple[float, F64, F64, F64] | None:
-    """RMS, K, dist and RMS per view; None where OpenCV finds no lens."""
-    points = board.points_board.astype(np.float32)
-    objects = [np.ascontiguousarray(points[view.ids]) for view in views]
-    images = [view.corners_px.astype(np.float32).reshape(-1, 1, 2) for view in views]
-    flags = 0
-    if short:
-        flags = cv2.CALIB_FIX_K3 | cv2.CALIB_ZERO_TANGENT_DIST
-    K0, dist0 = np.eye(3), np.zeros(5)  # filled by OpenCV
-    try:
-        out = cv2.calibrateCameraExtended(objects, images, size_px, K0, dist0, flags=flags)
-    except cv2.error:
-        return None  # no homography: all corners of a view on one line or in one place
-    rms, K, dist, per_view = out[0], out[1], out[2], out[7]
-    errors = np.asarray(per_view, dtype=np.float64).reshape(-1)
-    if not np.isfinite(K).all() or min(K[0, 0], K[1, 1]) <= 0:
-        return None
-    lens = np.asarray(K, dtype=np.float64), np.asarray(dist, dtype=np.float64).reshape(-1)[:5]
-    return float(rms), *lens, errors
+    return Lens(
+        camera, size_px, solved.K, solved.dist, solved.rms_px, tuple(kept), view_rms,
+        tuple(rejected), free,
+    )  # fmt: skip
 
 
 def _is_short(views: Sequence[View], size_px: tuple[int, int]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .camera import F64, Camera
-from .quality import point_sigma_m
+from .quality import own_covariance, point_sigma_m
 from .refinement import Refined
 
 STEPS = 16  # cells of the error map per side
@@ -38,7 +38,7 @@ def flat_plan(refined: Refined, cameras: Sequence[Camera]) -> dict[str, Any]:
     height = np.mean(boards - middle, axis=0) if len(boards) else np.zeros(3)
     off_plane = height - axes.T @ (axes @ height)
     grid = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2) @ axes + middle + off_plane
-    sigma_mm = 1000.0 * point_sigma_m(cameras, grid, refined.precision.covariance)
+    sigma_mm = 1000.0 * point_sigma_m(cameras, grid, own_covariance(refined))
     forward = np.stack([camera.cam_from_world[2, :3] for camera in cameras]) @ axes.T
     return {
         "cameras": [

@@ -1,104 +1,120 @@
-"""Points in a camera's frame to distorted pixels, with every derivative.
+"""The twelve numbers of a lens of any model, and points through it.
 
-Brown's model with five coefficients, as in OpenCV: `x' = x/z`, `r2 = x'^2 + y'^2`,
-`x'' = x' (1 + k1 r2 + k2 r2^2 + k3 r2^3) + 2 p1 x' y' + p2 (r2 + 2 x'^2)` and likewise y.
+A lens is one of three models, told by the count of its coefficients: `pinhole5` and `pinhole8` (see
+`pinhole.py`) and `fisheye` with four (see `fisheye.py`). All fit in twelve numbers; what a model
+has not is zero and stays so.
 """
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 import numpy as np
 
-from .camera import F64
+from . import fisheye, pinhole
+from .pinhole import F64
 
-# Order of the nine numbers of a lens.
-INTRINSIC_NAMES = ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2", "k3")
-N_INTRINSICS = len(INTRINSIC_NAMES)
-# What a short lens (k1 and k2 only) leaves at zero: p1, p2, k3.
-SHORT_LENS_ZEROS = [6, 7, 8]
+LensModel = Literal["pinhole5", "pinhole8", "fisheye"]
+MODELS: tuple[LensModel, ...] = ("pinhole5", "pinhole8", "fisheye")
+
+N_INTRINSICS = 12
+COEFFICIENTS: dict[LensModel, int] = {"pinhole5": 5, "pinhole8": 8, "fisheye": 4}
+_PINHOLE_NAMES = ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
+_FISHEYE_NAMES = ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "k4")
+# The terms that every view of a board shows, in each model: k1 and k2.
+SHORT_COEFFICIENTS = 2
+
+
+def names_of(model: LensModel) -> tuple[str, ...]:
+    """What the first of the twelve numbers are called; the rest are not of this model."""
+    names = _FISHEYE_NAMES if model == "fisheye" else _PINHOLE_NAMES
+    return names[: 4 + COEFFICIENTS[model]]
+
+
+def model_of(dist: F64) -> LensModel:
+    """The model of a lens with these coefficients: (5,) and (8,) pinhole, (4,) fisheye."""
+    for model, count in COEFFICIENTS.items():
+        if dist.size == count:
+            return model
+    raise AssertionError(f"no lens has {dist.size} coefficients")
 
 
 def pack(K: F64, dist: F64) -> F64:
-    """(9,) `fx fy cx cy k1 k2 p1 p2 k3`."""
-    k1, k2, p1, p2, k3 = (float(value) for value in dist.reshape(-1)[:5])
-    return np.array([K[0, 0], K[1, 1], K[0, 2], K[1, 2], k1, k2, p1, p2, k3])
+    """(12,) `fx fy cx cy` and the coefficients, zero where there are fewer than eight."""
+    lens = np.zeros(N_INTRINSICS)
+    lens[:4] = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
+    lens[4 : 4 + dist.size] = dist.reshape(-1)
+    return lens
 
 
-def unpack(intrinsics: F64) -> tuple[F64, F64]:
-    """K (3, 3) and dist (5,) of nine numbers."""
+def unpack(intrinsics: F64, model: LensModel = "pinhole5") -> tuple[F64, F64]:
+    """K (3, 3) and dist, as many coefficients as the model has, of twelve numbers."""
     fx, fy, cx, cy = intrinsics[:4]
-    return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]]), intrinsics[4:9].copy()
+    K = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+    return K, intrinsics[4 : 4 + COEFFICIENTS[model]].copy()
 
 
-def project(points_cam: F64, intrinsics: F64) -> F64:
-    """(..., 2) distorted pixels of (..., 3) points; `intrinsics` (..., 9) broadcasts."""
-    x = points_cam[..., 0] / points_cam[..., 2]
-    y = points_cam[..., 1] / points_cam[..., 2]
-    fx, fy, cx, cy, k1, k2, p1, p2, k3 = (intrinsics[..., i] for i in range(N_INTRINSICS))
-    r2 = x * x + y * y
-    radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    u = x * radial + 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x * x)
-    v = y * radial + p1 * (r2 + 2.0 * y * y) + 2.0 * p2 * x * y
-    return np.stack([fx * u + cx, fy * v + cy], axis=-1)
+def project(points_cam: F64, intrinsics: F64, model: LensModel = "pinhole5") -> F64:
+    """(N, 2) distorted pixels of (N, 3) points in the camera's frame, through a lens (12,)."""
+    return np.asarray(project_views(points_cam[None], intrinsics[None], model)[0].T)
 
 
-def project_with_derivatives(points_cam: F64, intrinsics: F64) -> tuple[F64, F64, F64]:
+def project_with_derivatives(
+    points_cam: F64, intrinsics: F64, model: LensModel = "pinhole5"
+) -> tuple[F64, F64, F64]:
     """Pixels and how they change.
 
     Args:
-        points_cam: (..., 3) points in the camera's frame.
-        intrinsics: (..., 9), broadcasting against the points.
+        points_cam: (N, 3) points in the camera's frame.
+        intrinsics: (12,) the lens.
+        model: what the numbers mean.
 
     Returns:
-        (..., 2) pixels, (..., 2, 3) by the point, (..., 2, 9) by the intrinsics.
+        (N, 2) pixels, (N, 2, 3) by the point, (N, 2, 12) by the intrinsics.
     """
-    inverse_z = 1.0 / points_cam[..., 2]
-    x = points_cam[..., 0] * inverse_z
-    y = points_cam[..., 1] * inverse_z
-    fx, fy, cx, cy, k1, k2, p1, p2, k3 = (intrinsics[..., i] for i in range(N_INTRINSICS))
-    xx, yy, xy = x * x, y * y, x * y
-    r2 = xx + yy
-    r4 = r2 * r2
-    radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    slope = k1 + 2.0 * k2 * r2 + 3.0 * k3 * r4  # d radial / d r2
-    u = x * radial + 2.0 * p1 * xy + p2 * (r2 + 2.0 * xx)
-    v = y * radial + p1 * (r2 + 2.0 * yy) + 2.0 * p2 * xy
-    pixels = np.stack([fx * u + cx, fy * v + cy], axis=-1)
-
-    u_x = radial + 2.0 * xx * slope + 2.0 * p1 * y + 6.0 * p2 * x
-    u_y = 2.0 * xy * slope + 2.0 * p1 * x + 2.0 * p2 * y  # equals d v / d x
-    v_y = radial + 2.0 * yy * slope + 6.0 * p1 * y + 2.0 * p2 * x
-    by_point = np.empty((*pixels.shape, 3))
-    by_point[..., 0, 0] = fx * u_x * inverse_z
-    by_point[..., 0, 1] = fx * u_y * inverse_z
-    by_point[..., 0, 2] = -fx * (u_x * x + u_y * y) * inverse_z
-    by_point[..., 1, 0] = fy * u_y * inverse_z
-    by_point[..., 1, 1] = fy * v_y * inverse_z
-    by_point[..., 1, 2] = -fy * (u_y * x + v_y * y) * inverse_z
-
-    by_lens = np.zeros((*pixels.shape, N_INTRINSICS))
-    by_lens[..., 0, 0] = u
-    by_lens[..., 1, 1] = v
-    by_lens[..., 0, 2] = 1.0
-    by_lens[..., 1, 3] = 1.0
-    radials = ((4, r2), (5, r4), (8, r4 * r2))
-    for column, power in radials:
-        by_lens[..., 0, column] = fx * x * power
-        by_lens[..., 1, column] = fy * y * power
-    by_lens[..., 0, 6] = fx * 2.0 * xy
-    by_lens[..., 1, 6] = fy * (r2 + 2.0 * yy)
-    by_lens[..., 0, 7] = fx * (r2 + 2.0 * xx)
-    by_lens[..., 1, 7] = fy * 2.0 * xy
-    return pixels, by_point, by_lens
+    pixels, by_point, by_lens = differentiate_views(points_cam[None], intrinsics[None], model)
+    return pixels[0].T, by_point[0].transpose(2, 1, 0), by_lens[0].transpose(2, 1, 0)
 
 
-def reach_norm(dist: F64) -> float:
-    """Largest undistorted radius at which the lens still bends outward; infinity if everywhere.
+def project_views(points_cam: F64, lens: F64, model: LensModel) -> F64:
+    """(V, 2, N) distorted pixels of (V, N, 3) points under lenses (V, 12) of one model."""
+    if model == "fisheye":
+        return fisheye.project(points_cam, lens)
+    return pinhole.project(points_cam, lens)
 
-    Beyond it two directions share a pixel, so nothing there can be undistorted.
+
+def differentiate_views(points_cam: F64, lens: F64, model: LensModel) -> tuple[F64, F64, F64]:
+    """(V, 2, N) pixels, (V, 3, 2, N) by the point and (V, 12, 2, N) by the lens; as above."""
+    if model == "fisheye":
+        return fisheye.project_with_derivatives(points_cam, lens)
+    return pinhole.project_with_derivatives(points_cam, lens)
+
+
+def turns_back(K: F64, dist: F64, size_px: tuple[int, int]) -> bool:
+    """Whether the lens folds inside the picture: two directions then share a pixel there.
+
+    Args:
+        K: (3, 3).
+        dist: coefficients of any model.
+        size_px: (width, height).
     """
-    k1, k2, k3 = float(dist[0]), float(dist[1]), float(dist[4])
-    # d/dr (r + k1 r^3 + k2 r^5 + k3 r^7) = 0, in s = r^2
-    roots = np.roots(np.array([7.0 * k3, 5.0 * k2, 3.0 * k1, 1.0]))
-    real = roots[np.abs(roots.imag) < 1e-12].real
-    positive = real[real > 0]
-    return float(np.sqrt(positive.min())) if positive.size else float("inf")
+    width, height = size_px
+    corner = max(
+        math.hypot((x - K[0, 2]) / K[0, 0], (y - K[1, 2]) / K[1, 1])
+        for x in (0, width - 1)
+        for y in (0, height - 1)
+    )
+    if model_of(dist) == "fisheye":
+        angle = fisheye.reach_rad(dist)
+        return angle < math.pi and corner > fisheye.distorted_angle(angle, dist)
+    reach = pinhole.reach_norm(dist)
+    if math.isinf(reach):
+        return False
+    # Just short of the fold: at a pole of the rational model the pixel is infinitely far out.
+    edge = np.array([[reach * (1.0 - 1e-9), 0.0, 1.0]])
+    straight = np.eye(3)
+    radial = dist.copy()
+    radial[2:4] = 0.0
+    folded = project(edge, pack(straight, radial), model_of(dist))
+    return bool(corner > abs(float(folded[0, 0])))

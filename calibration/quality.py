@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,15 @@ from numpy.typing import NDArray
 from .board import Board
 from .bundle import minimize, noise_px
 from .camera import F64, Camera, CameraQuality, CameraSigma, to_rays
-from .normal_equations import N_CAMERA, Estimate, Problem, build_problem, residuals
-from .projection import pack, project_with_derivatives
+from .normal_equations import (
+    N_CAMERA,
+    Estimate,
+    Problem,
+    build_problem,
+    own_parameters,
+    residuals,
+)
+from .projection import N_INTRINSICS, model_of, pack, project_with_derivatives
 from .refinement import Refined
 from .rig import RigQuality, SigmaAt
 from .views import coverage_counts
@@ -73,8 +80,8 @@ def camera_figures(
             sigma=CameraSigma(
                 focal_px=_rms(sigma[:2]),
                 center_px=_rms(sigma[2:4]),
-                rotation_rad=_rms(sigma[9:12]),
-                translation_m=_rms(sigma[12:15]),
+                rotation_rad=_rms(sigma[N_INTRINSICS : N_INTRINSICS + 3]),
+                translation_m=_rms(sigma[N_INTRINSICS + 3 :]),
             ),
             max_px=float(values.max()),
             tilt_range_deg=float(np.ptp(tilt)),
@@ -184,7 +191,7 @@ def point_sigma_m(cameras: Sequence[Camera], points_world: F64, covariance: F64)
     Args:
         cameras: the rig, in the order of `covariance`.
         points_world: (N, 3) metres, in the world of the cameras.
-        covariance: (15 C, 15 C) of lenses and poses.
+        covariance: (D, D) of the lenses' and poses' own numbers, see `own_covariance`.
     """
     sigma = np.full(len(points_world), np.nan)
     per_camera = []
@@ -195,12 +202,14 @@ def point_sigma_m(cameras: Sequence[Camera], points_world: F64, covariance: F64)
         front = points_cam[:, 2] > 1e-3
         safe = np.where(front[:, None], points_cam, 1.0)
         lens = pack(camera.K, camera.dist)
-        pixels, by_point, by_lens = project_with_derivatives(safe, lens)
+        pixels, by_point, by_lens = project_with_derivatives(safe, lens, model_of(camera.dist))
         inside = (
             front & (pixels > -0.5).all(axis=1) & (pixels < np.array(camera.size_px)).all(axis=1)
         )
         by_pose = np.concatenate([np.cross(turned[:, None, :], by_point), by_point], axis=2)
-        per_camera.append((inside, by_point @ R, np.concatenate([by_lens, by_pose], axis=2)))
+        by_own = np.concatenate([by_lens[..., : 4 + camera.dist.size], by_pose], axis=2)
+        per_camera.append((inside, by_point @ R, by_own))
+    first = np.cumsum([0, *(by_own.shape[2] for _, _, by_own in per_camera)])
     for n in range(len(points_world)):
         seen = [i for i, (inside, _, _) in enumerate(per_camera) if inside[n]]
         if len(seen) < 2:
@@ -208,10 +217,17 @@ def point_sigma_m(cameras: Sequence[Camera], points_world: F64, covariance: F64)
         A = np.concatenate([per_camera[i][1][n] for i in seen])  # (2S, 3)
         B = np.zeros((len(A), len(covariance)))
         for slot, i in enumerate(seen):
-            B[2 * slot : 2 * slot + 2, i * N_CAMERA : (i + 1) * N_CAMERA] = per_camera[i][2][n]
+            B[2 * slot : 2 * slot + 2, first[i] : first[i + 1]] = per_camera[i][2][n]
         moved = np.linalg.pinv(A) @ B  # (3, D)
         sigma[n] = np.sqrt(np.trace(moved @ covariance @ moved.T) / 3.0)
     return sigma
+
+
+def own_covariance(refined: Refined) -> F64:
+    """(D, D) of the numbers that the lenses and poses have, camera by camera."""
+    own = own_parameters([refined.fit.estimate.model(i) for i in range(len(refined.problem.free))])
+    columns = np.concatenate([index * N_CAMERA + one for index, one in enumerate(own)])
+    return np.asarray(refined.precision.covariance[np.ix_(columns, columns)])
 
 
 def _sigma_over_volume(refined: Refined, cameras: Sequence[Camera]) -> SigmaAt | None:
@@ -227,11 +243,8 @@ def _sigma_over_volume(refined: Refined, cameras: Sequence[Camera]) -> SigmaAt |
     grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
     points = np.concatenate([spots.mean(axis=0, keepdims=True), grid])
     # The estimate's own frame: the reference camera.
-    own = [
-        Camera(c.name, c.size_px, c.K, c.dist, estimate.cam_from_world[i])
-        for i, c in enumerate(cameras)
-    ]
-    sigma_mm = 1000.0 * point_sigma_m(own, points, refined.precision.covariance)
+    own = [replace(c, cam_from_world=estimate.cam_from_world[i]) for i, c in enumerate(cameras)]
+    sigma_mm = 1000.0 * point_sigma_m(own, points, own_covariance(refined))
     if not np.isfinite(sigma_mm[0]):
         sigma_mm[0] = np.nanmedian(sigma_mm) if np.isfinite(sigma_mm).any() else np.nan
     if not np.isfinite(sigma_mm[0]):
@@ -269,14 +282,15 @@ def _half(
     dropped = {
         view.key: ~problem.used[row, : len(view.ids)] for row, view in enumerate(problem.views)
     }
-    return build_problem(views, problem.cameras, board, free, apart, dropped)
+    bend = problem.free_bend and bool(free.any())
+    return build_problem(views, problem.cameras, board, free, apart, dropped, free_bend=bend)
 
 
 def _with_boards(
     problem: Problem, estimate: Estimate, boards: Mapping[tuple[str, ...], F64]
 ) -> Estimate:
     stack = np.stack([boards[key] for key in problem.boards])
-    return Estimate(estimate.intrinsics, estimate.cam_from_world, stack)
+    return replace(estimate, boards=stack)
 
 
 def _rms(values: F64) -> float:

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from .board import Board
+from .board_pose import board_poses
 from .bundle import Fit, Precision, minimize, precision, robust_start
 from .camera import F64
 from .contradiction import Key, turned_by_half
 from .errors import Unsolvable
 from .extrinsics import Edge, board_in_reference
-from .intrinsics import Lens, board_poses
-from .normal_equations import N_CAMERA, Estimate, Problem, build_problem
-from .projection import N_INTRINSICS, SHORT_LENS_ZEROS, pack
+from .intrinsics import Lens
+from .normal_equations import N_BEND, N_CAMERA, Estimate, Problem, build_problem
+from .projection import N_INTRINSICS, model_of, pack
 from .rejection import Outliers, find_outliers
 from .rig import Rejected
 from .views import View
@@ -53,21 +54,13 @@ def view_poses(views: Sequence[View], lenses: Mapping[str, Lens], board: Board) 
     return found
 
 
-def free_parameters(
-    lenses: Mapping[str, Lens], reference: str, fixed_lenses: frozenset[str] = frozenset()
-) -> NDArray[np.bool_]:
-    """(C, 15) which parameters to solve for.
-
-    Not the reference's pose, not given lenses, not the terms that a short lens has not.
-    """
+def free_parameters(lenses: Mapping[str, Lens], reference: str) -> NDArray[np.bool_]:
+    """(C, 18) which parameters to solve for: not the reference's pose, nor what lenses keep."""
     free = np.ones((len(lenses), N_CAMERA), dtype=bool)
     for row, (name, lens) in enumerate(lenses.items()):
+        free[row, :N_INTRINSICS] = lens.free
         if name == reference:
             free[row, N_INTRINSICS:] = False
-        if lens.short:
-            free[row, SHORT_LENS_ZEROS] = False
-        if name in fixed_lenses:
-            free[row, :N_INTRINSICS] = False
     return free
 
 
@@ -79,6 +72,8 @@ def refine(
     board: Board,
     free: NDArray[np.bool_],
     check: Callable[[], None] = lambda: None,
+    *,
+    free_bend: bool = False,
 ) -> Refined:
     """The joint refinement of everything.
 
@@ -88,8 +83,9 @@ def refine(
         lenses: first lenses, one per camera, in the rig's order.
         cam_from_reference: first camera poses.
         board: the board.
-        free: (C, 15) parameters to solve for.
+        free: (C, 18) parameters to solve for.
         check: called every iteration; may raise to stop.
+        free_bend: whether the board may be bent.
 
     Raises:
         Unsolvable: the views contradict each other so much that no rig is left.
@@ -100,7 +96,9 @@ def refine(
     reasons: list[Rejected] = []
     estimate: Estimate | None = None
     for _ in range(ROUNDS):
-        problem = build_problem(kept, names, board, free, found.apart, found.part)
+        problem = build_problem(
+            kept, names, board, free, found.apart, found.part, free_bend=free_bend
+        )
         start = starting_estimate(problem, candidates, lenses, cam_from_reference, board, estimate)
         estimate = robust_start(problem, start, check)
         before, found = found, find_outliers(problem, estimate, board, found)
@@ -112,7 +110,7 @@ def refine(
         candidates = {**candidates, **view_poses(again, lenses, board)}
         if not found.reasons:
             break
-    final = build_problem(kept, names, board, free, found.apart, found.corners)
+    final = build_problem(kept, names, board, free, found.apart, found.corners, free_bend=free_bend)
     _check_tied(final, free, reasons)
     start = starting_estimate(final, candidates, lenses, cam_from_reference, board, estimate)
     fit = minimize(final, start, check=check)
@@ -185,10 +183,11 @@ def starting_estimate(
     """Where to start: given cameras, or an earlier estimate's, and the boards they agree on."""
     if earlier is not None:
         cams = dict(zip(problem.cameras, earlier.cam_from_world, strict=True))
-        intrinsics = earlier.intrinsics
+        intrinsics, bend_m = earlier.intrinsics, earlier.bend_m
     else:
         cams = {name: cam_from_reference[name] for name in problem.cameras}
         intrinsics = np.stack([pack(lens.K, lens.dist) for lens in lenses.values()])
+        bend_m = np.zeros(N_BEND)
     seen: dict[int, list[View]] = {}
     for row, view in enumerate(problem.views):
         seen.setdefault(int(problem.board_of[row]), []).append(view)
@@ -199,4 +198,5 @@ def starting_estimate(
         else:
             options = [(view.camera, candidates[view.key]) for view in members]
             boards[index] = board_in_reference(options, cams, lenses, board)
-    return Estimate(intrinsics, np.stack(list(cams.values())), boards)
+    models = tuple(model_of(lens.dist) for lens in lenses.values())
+    return Estimate(intrinsics, np.stack(list(cams.values())), boards, models, bend_m)

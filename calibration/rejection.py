@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .board import Board
+from .board_pose import board_poses
 from .bundle import MAD_TO_SIGMA, noise_px
 from .camera import F64
 from .contradiction import Key, Limits, Quarrel, settle, upright
-from .intrinsics import board_poses
 from .normal_equations import Estimate, Problem, residuals
-from .projection import project, unpack
+from .projection import project
 from .rig import Rejected
 from .views import View
 
@@ -169,13 +169,14 @@ def _good_alone(fits: _Fits, row: int) -> bool:
 
 def _alone_px(problem: Problem, estimate: Estimate, row: int, board: Board) -> F64 | None:
     """(N,) how far corners are off under the view's own best pose; NaN where left out."""
-    view, lens = problem.views[row], estimate.intrinsics[problem.camera_of[row]]
+    view, camera = problem.views[row], int(problem.camera_of[row])
     used = problem.used[row, : len(view.ids)]
-    poses = board_poses(_only(view, used), *unpack(lens), board) if used.sum() >= 4 else []
+    poses = board_poses(_only(view, used), *estimate.lens(camera), board) if used.sum() >= 4 else []
     if not poses:
         return None
     points_cam = board.points_board[view.ids] @ poses[0][:3, :3].T + poses[0][:3, 3]
-    off = np.linalg.norm(project(points_cam, lens) - view.corners_px, axis=1)
+    seen = project(points_cam, estimate.intrinsics[camera], estimate.model(camera))
+    off = np.linalg.norm(seen - view.corners_px, axis=1)
     return np.asarray(np.where(used, off, np.nan))
 
 

@@ -12,9 +12,9 @@ from .board import Board
 from .camera import Camera
 from .extrinsics import Edge
 from .intrinsics import Lens
-from .normal_equations import residuals
-from .projection import INTRINSIC_NAMES
-from .quality import CameraFigures, Edges
+from .normal_equations import N_CAMERA, own_parameters, residuals
+from .projection import names_of
+from .quality import CameraFigures, Edges, own_covariance
 from .refinement import Refined
 from .rig import Rejected, Rig, Stereo
 from .views import Sightings
@@ -112,12 +112,17 @@ def _stereo(stereo: Stereo) -> dict[str, Any]:
 
 
 def _covariance(rig: Rig, refined: Refined) -> dict[str, Any]:
-    names = INTRINSIC_NAMES + POSE_NAMES
+    models = [refined.fit.estimate.model(index) for index in range(len(rig.cameras))]
+    named = [
+        f"{camera.name}.{name}"
+        for camera, model in zip(rig.cameras, models, strict=True)
+        for name in names_of(model) + POSE_NAMES
+    ]
     return {
-        "parameters": [f"{camera.name}.{name}" for camera in rig.cameras for name in names],
+        "parameters": named,
         "units": "pixels, radians and metres; poses relative to the reference camera, rotations "
         "as small turns after the pose",
-        "matrix": refined.precision.covariance.tolist(),
+        "matrix": own_covariance(refined).tolist(),
     }
 
 
@@ -136,9 +141,12 @@ def _camera(
     camera: Camera, refined: Refined, figures: CameraFigures, sightings: Sightings
 ) -> dict[str, Any]:
     index = refined.problem.cameras.index(camera.name)
-    sigma = np.sqrt(np.diag(refined.precision.covariance)).reshape(-1, 15)[index]
+    model = refined.fit.estimate.model(index)
+    sigma = np.sqrt(np.diag(refined.precision.covariance)).reshape(-1, N_CAMERA)[index]
+    sigma = sigma[own_parameters([model])[0]]
     return {
         "size_px": list(camera.size_px),
+        "model": model,
         "K": camera.K.tolist(),
         "distortion": camera.dist.tolist(),
         "center_world_m": camera.center_world.tolist(),
@@ -149,7 +157,7 @@ def _camera(
         "tilt_range_deg": figures.tilt_range_deg,
         "coverage_counts": [list(row) for row in figures.coverage_counts],
         "residual_sample": _sample(refined, index),
-        "sigma": dict(zip(INTRINSIC_NAMES + POSE_NAMES, sigma.tolist(), strict=True)),
+        "sigma": dict(zip(names_of(model) + POSE_NAMES, sigma.tolist(), strict=True)),
     }
 
 

@@ -8,6 +8,8 @@ from typing import Literal
 
 from .camera import F64
 from .errors import BadFootage, BadInput, UnknownCamera
+from .lens_choice import WHOLE, LensChoice, LensPart, check_choice
+from .projection import LensModel, model_of
 from .rig import Rig, RigKind
 
 __all__ = [
@@ -29,12 +31,26 @@ class CalibrateSettings:
     reference: str | None = None  # the first camera
     world: Literal["reference", "board", "floor"] = "reference"
     world_moment: str | None = None  # whose board is the world; the one most cameras saw
-    known_lenses: Mapping[str, tuple[F64, F64]] = field(default_factory=dict)  # K, dist: kept fixed
+    # K and coefficients; kept as they are, or, where `fixed` names parts, as far as those
+    known_lenses: Mapping[str, tuple[F64, F64]] = field(default_factory=dict)
     # (width, height) that the known lenses are for, where that is known
     known_sizes_px: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     # Two cameras and the metres measured between their lenses: the scale is checked by them
     distances: tuple[tuple[str, str, float], ...] = ()
+    # Per camera; a camera that is not named has five coefficients, or its known lens' model
+    models: Mapping[str, LensModel] = field(default_factory=dict)
+    fixed: Mapping[str, frozenset[LensPart]] = field(default_factory=dict)
+    bend: bool = False  # the board may be bent: how far is solved for
     workers: int = 1  # pictures looked at side by side
+
+    def lens_choice(self, camera: str) -> LensChoice:
+        """What is wished of one camera's lens."""
+        known = self.known_lenses.get(camera)
+        fixed = self.fixed.get(camera, frozenset())
+        model = self.models.get(camera, "pinhole5" if known is None else model_of(known[1]))
+        if known is not None and not fixed:
+            fixed = WHOLE
+        return LensChoice(model, known, fixed)
 
 
 DEFAULTS = CalibrateSettings()
@@ -76,13 +92,14 @@ def check_settings(settings: CalibrateSettings, cameras: Sequence[str]) -> None:
             f"the reference camera {settings.reference!r} is not one of {', '.join(cameras)}",
             camera=settings.reference,
         )
-    for name, (_, dist) in settings.known_lenses.items():
-        if dist.size != 5 or name not in cameras:
+    named = {*settings.known_lenses, *settings.models, *settings.fixed}
+    for name in sorted(named):
+        if name not in cameras:
             raise BadInput(
-                f"the known lens of {name!r} has {dist.size} coefficients; five (k1 k2 p1 p2 k3) "
-                f"are taken, for the cameras {', '.join(cameras)}",
+                f"something is said of the lens of {name!r}; the cameras are {', '.join(cameras)}",
                 camera=name,
             )
+        check_choice(name, settings.lens_choice(name))
     for first, second, metres in settings.distances:
         if not {first, second} <= set(cameras) or first == second or not metres > 0:
             raise BadInput(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +10,7 @@ import numpy as np
 from .camera import Camera
 from .extrinsics import Edge
 from .footage import Footage
-from .projection import reach_norm
+from .projection import turns_back
 from .quality import CameraFigures
 from .rig import Finding, Grade, Rejected, RigQuality, Verdict
 from .usable import usual_edge_px
@@ -162,7 +161,7 @@ def _judge_lens(camera: Camera, figures: CameraFigures) -> list[tuple[Severity, 
             name,
         )
         out.append(("bad" if loose > FOCAL_BAD else "usable", finding))
-    if _folds(camera):
+    if turns_back(camera.K, camera.dist, camera.size_px):
         finding = Finding(
             "distortion_folds",
             f"{name}: the distortion model turns back inside the picture, so pixels near its "
@@ -270,21 +269,3 @@ def _weakest(evidence: Evidence) -> Edge | None:
         if own:
             best.append(max(own, key=lambda edge: edge.agreeing))
     return min(best, key=lambda edge: edge.agreeing) if best else None
-
-
-def _folds(camera: Camera) -> bool:
-    if camera.model != "pinhole":
-        return False
-    limit = reach_norm(camera.dist)
-    if math.isinf(limit):
-        return False
-    k1, k2, _, _, k3 = camera.dist[:5]
-    s = limit * limit
-    reach_px = limit * (1.0 + s * (k1 + s * (k2 + s * k3)))  # distorted radius at the fold
-    width, height = camera.size_px
-    corner = max(
-        math.hypot((x - camera.K[0, 2]) / camera.K[0, 0], (y - camera.K[1, 2]) / camera.K[1, 1])
-        for x in (0, width - 1)
-        for y in (0, height - 1)
-    )
-    return bool(corner > reach_px)

@@ -10,7 +10,7 @@ import yaml
 
 from ..camera import F64, Camera
 from ..errors import BadRigFile
-from ..projection import N_INTRINSICS, pack, project, project_with_derivatives
+from ..projection import pack, project, project_with_derivatives
 from ..rig import Rig
 from ..rig_schema import MAX_CAMERAS
 from ..transforms import inverse
@@ -112,7 +112,7 @@ def without_k3(camera: Camera) -> tuple[F64, F64, float]:
     grid, target = grid[inside], target[inside]
     fitted = lens.copy()
     fitted[_K3] = 0.0
-    columns = [column for column in range(N_INTRINSICS) if column != _K3]
+    columns = list(range(_K3))  # fx fy cx cy k1 k2 p1 p2
     for _ in range(20):  # Gauss-Newton; nearly linear, three steps settle it
         pixels, _, by_lens = project_with_derivatives(grid, fitted)
         J = by_lens[..., columns].reshape(-1, len(columns))

@@ -1,36 +1,41 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from calibration.board_pose import board_poses
 from calibration.bundle import minimize, precision
 from calibration.camera import F64
-from calibration.intrinsics import board_poses
 from calibration.normal_equations import (
     N_CAMERA,
     Estimate,
     Problem,
     build_problem,
-    gauss_newton_step,
-    normal_blocks,
     residuals,
     view_jacobians,
 )
-from calibration.projection import INTRINSIC_NAMES, pack
+from calibration.projection import N_INTRINSICS, names_of, pack
+from calibration.schur import gauss_newton_step, normal_blocks
 from calibration.transforms import angle_rad, inverse
 
 from .boards import World, make_world
 
 COLUMNS = (
-    *INTRINSIC_NAMES,
+    *names_of("pinhole8"),
     *(f"camera {n}" for n in ("rx", "ry", "rz", "tx", "ty", "tz")),
     *(f"board {n}" for n in ("rx", "ry", "rz", "tx", "ty", "tz")),
+    "bend across",
+    "bend down",
 )
+N_COLUMNS = len(COLUMNS)
 
 
 def free_but_reference(cameras: int) -> np.ndarray:
     free = np.ones((cameras, N_CAMERA), dtype=bool)
-    free[0, 9:] = False
+    free[:, len(names_of("pinhole5")) : N_INTRINSICS] = False
+    free[0, N_INTRINSICS:] = False
     return free
 
 
@@ -64,25 +69,36 @@ def small() -> tuple[World, Problem, Estimate]:
 
 def _shaken(estimate: Estimate, size: float, seed: int = 0) -> Estimate:
     rng = np.random.default_rng(seed)
-    scale = np.array([20, 20, 10, 10, 0.02, 0.02, 1e-3, 1e-3, 0.02, *[0.02] * 6])
+    lens = [20, 20, 10, 10, 0.02, 0.02, 1e-3, 1e-3, 0.02, 0, 0, 0]
+    scale = np.array([*lens, *[0.02] * 6])
     C, B = len(estimate.intrinsics), len(estimate.boards)
     cameras = rng.normal(size=(C, N_CAMERA)) * scale * size
-    cameras[0, 9:] = 0
+    cameras[0, N_INTRINSICS:] = 0
     return estimate.stepped(cameras, rng.normal(size=(B, 6)) * 0.02 * size)
 
 
-@pytest.mark.parametrize("column", range(21), ids=COLUMNS)
+def _mixed(estimate: Estimate) -> Estimate:
+    """The same with two fisheyes, an eight-coefficient lens, and a bent board."""
+    lenses = estimate.intrinsics.copy()
+    lenses[:2, 4:9] = [0.03, -0.012, 0.004, -0.0007, 0.0]
+    lenses[2, 9:] = [0.1, 0.02, 0.01]
+    models = ("fisheye", "fisheye", "pinhole8", "pinhole5")
+    return replace(estimate, intrinsics=lenses, models=models, bend_m=np.array([3e-3, -2e-3]))
+
+
+@pytest.mark.parametrize("column", range(N_COLUMNS), ids=COLUMNS)
 def test_each_derivative_column(small: tuple[World, Problem, Estimate], column: int) -> None:
     _, problem, truth = small
-    estimate = _shaken(truth, 0.3)
-    _, J = view_jacobians(problem, estimate)
+    problem = replace(problem, free_bend=True)
+    estimate = _mixed(_shaken(truth, 0.3))
+    _, J = view_jacobians(problem, estimate, np.arange(N_INTRINSICS))
     h = 1e-6 * (1000.0 if column < 4 else 1.0)
     numeric = (
         residuals(problem, _stepped(problem, estimate, column, h))
         - residuals(problem, _stepped(problem, estimate, column, -h))
     ) / (2 * h)
     scale = np.abs(numeric).max() + 1.0
-    off = np.abs(J[..., column] - numeric).max() / scale
+    off = np.abs(np.swapaxes(J.rows[:, column], 1, 2) - numeric).max() / scale
     # Central differences at 1e-6: truncation 1e-12, rounding 1e3 * 1e-16 / 1e-6 = 1e-7.
     assert off < 1e-6, COLUMNS[column]
 
@@ -90,38 +106,71 @@ def test_each_derivative_column(small: tuple[World, Problem, Estimate], column: 
 def _stepped(problem: Problem, estimate: Estimate, column: int, h: float) -> Estimate:
     cameras = np.zeros((len(problem.cameras), N_CAMERA))
     boards = np.zeros((len(problem.boards), 6))
+    bend = np.zeros(2)
     if column < N_CAMERA:
         cameras[:, column] = h
-    else:
+        if column >= len(names_of("fisheye")) and column < N_INTRINSICS:
+            cameras[:2, column] = 0.0  # a fisheye has no such number
+    elif column < N_CAMERA + 6:
         boards[:, column - N_CAMERA] = h
-    return estimate.stepped(cameras, boards)
+    else:
+        bend[column - N_CAMERA - 6] = h
+    return estimate.stepped(cameras, boards, bend)
+
+
+def test_fy_follows_fx_where_their_ratio_is_held(small: tuple[World, Problem, Estimate]) -> None:
+    _, problem, truth = small
+    free = problem.free.copy()
+    free[1, 1] = False
+    held = replace(problem, free=free)
+    start = _shaken(truth, 0.3)
+    aspect = start.intrinsics[1, 1] / start.intrinsics[1, 0]
+    _, J = view_jacobians(held, start)
+    step = np.zeros(free.shape)
+    step[1, :2] = 1e-3, aspect * 1e-3
+    none = np.zeros((len(problem.boards), 6))
+    numeric = (
+        residuals(held, start.stepped(step, none)) - residuals(held, start.stepped(-step, none))
+    ) / 2e-3
+    rows = problem.camera_of == 1
+    np.testing.assert_allclose(np.swapaxes(J.rows[rows, 0], 1, 2), numeric[rows], atol=1e-6)
+    fit = minimize(held, start)
+    found = fit.estimate.intrinsics[1]
+    assert found[1] / found[0] == pytest.approx(aspect, rel=1e-12)
+    sigma = np.sqrt(np.diag(precision(held, fit.estimate).covariance)).reshape(-1, N_CAMERA)
+    assert sigma[1, 1] == pytest.approx(aspect * sigma[1, 0])
+    assert sigma[1, 0] > 0
 
 
 def test_the_reduced_step_is_the_step_of_the_whole_matrix(
     small: tuple[World, Problem, Estimate],
 ) -> None:
     _, problem, truth = small
-    off, J = view_jacobians(problem, _shaken(truth, 0.2))
-    weights = problem.used.astype(float)
-    step = gauss_newton_step(normal_blocks(problem, off, J, weights), problem.free, 1e-3)
+    free = problem.free.copy()
+    free[:2, len(names_of("fisheye")) : N_INTRINSICS] = False
+    free[2, :N_INTRINSICS] = True
+    bent = replace(problem, free=free, free_bend=True)
+    off, J = view_jacobians(bent, _mixed(_shaken(truth, 0.2)), np.arange(N_INTRINSICS))
+    step = gauss_newton_step(bent, normal_blocks(bent, off, J), 1e-3)
     assert step is not None
     C, B = len(problem.cameras), len(problem.boards)
     D = C * N_CAMERA
-    dense = np.zeros((off.size, D + 6 * B))
+    dense = np.zeros((off.size, D + 6 * B + 2))
     for row in range(len(problem.views)):
         lines = slice(row * off[0].size, (row + 1) * off[0].size)
-        block = J[row].reshape(-1, 21)
+        block = np.moveaxis(J.rows[row], 0, -1).swapaxes(0, 1).reshape(-1, N_COLUMNS)
         c, b = problem.camera_of[row], problem.board_of[row]
         dense[lines, c * N_CAMERA : (c + 1) * N_CAMERA] = block[:, :N_CAMERA]
-        dense[lines, D + 6 * b : D + 6 * b + 6] = block[:, N_CAMERA:]
-    columns = np.concatenate([np.flatnonzero(problem.free.ravel()), np.arange(D, D + 6 * B)])
+        dense[lines, D + 6 * b : D + 6 * b + 6] = block[:, N_CAMERA:-2]
+        dense[lines, -2:] = block[:, -2:]
+    columns = np.concatenate([np.flatnonzero(free.ravel()), np.arange(D, D + 6 * B + 2)])
     H = dense[:, columns].T @ dense[:, columns]
     H[np.diag_indices_from(H)] *= 1 + 1e-3
     scale = 1 / np.sqrt(np.diag(H))
     whole = -scale * np.linalg.solve(
         H * np.outer(scale, scale), scale * (dense[:, columns].T @ off.ravel())
     )
-    ours = np.concatenate([step[0].ravel()[problem.free.ravel()], step[1].ravel()])
+    ours = np.concatenate([step[0].ravel()[free.ravel()], step[1].ravel(), step[2]])
     # Condition of the scaled matrix is about 1e6; doubles keep 1e-16.
     np.testing.assert_allclose(ours, whole, rtol=1e-6, atol=1e-9)
 
@@ -164,7 +213,7 @@ def errors_over_sigma(seed: int) -> tuple[F64, F64]:
         R = T[:3, :3] @ true[:3, :3].T
         turn = np.array([R[2, 1] - R[1, 2], R[0, 2] - R[2, 0], R[1, 0] - R[0, 1]]) / 2
         step = np.concatenate([turn, T[:3, 3] - true[:3, 3]])
-        pose.append(step / sigma[index, 9:])
+        pose.append(step / sigma[index, N_INTRINSICS:])
     return lens.ravel(), np.concatenate(pose)
 
 

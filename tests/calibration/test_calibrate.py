@@ -372,9 +372,14 @@ def test_caliscopes_sessions_with_their_own_lenses(
 
 def test_a_known_lens_that_cannot_be_used_is_refused() -> None:
     footage = Footage((Clip("a", (), ()), Clip("b", (), ())))
-    settings = CalibrateSettings(known_lenses={"a": (np.eye(3), np.zeros(8))})
-    with pytest.raises(BadInput, match="8 coefficients"):
-        calibrate(footage, parse_board("9x6", 25), settings)
+    known = {"a": (np.eye(3), np.zeros(8))}
+    for settings, words in (
+        (CalibrateSettings(known_lenses=known, models={"a": "fisheye"}), "pinhole8, asked for is"),
+        (CalibrateSettings(fixed={"a": frozenset({"focal"})}), "is not known"),
+        (CalibrateSettings(models={"c": "fisheye"}), "the cameras are a, b"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            calibrate(footage, parse_board("9x6", 25), settings)
 
 
 def _all(world: World, change: Callable[[View], View], camera: str = "") -> World:
