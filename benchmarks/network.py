@@ -7,8 +7,6 @@ Reads photos kept out of training, and the peer, from ../shared beside the repos
 
 import argparse
 import json
-import os
-import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +16,6 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from models.grouping import DecodeSettings, group
@@ -26,6 +23,8 @@ from models.predictor import OnnxPredictor
 from models.training.evaluation import EvaluateReport, EvaluateSettings, evaluate, held_out
 from models.training.rivals import MultiPose
 from models.weights import default_weights
+
+from .machine import machine, machine_line
 
 U8: TypeAlias = NDArray[np.uint8]
 
@@ -60,11 +59,11 @@ def main() -> None:
     found = evaluate(EvaluateSettings(weights, SETS, SIDES, peer=PEER, most_photos=most))
     images = [_image(photo.path) for photo in held_out(SETS[:1], False, 6 if options.quick else 24)]
     speeds = [speed for side in SIDES for speed in _speeds(weights, side, images)]
-    machine = _machine()
-    print(_table(found, speeds, machine))
+    of = machine()
+    print(_table(found, speeds, of))
     if options.json is not None:
         figures = {
-            "machine": machine,
+            "machine": of,
             "found": asdict(found),
             "speeds": [asdict(speed) for speed in speeds],
         }
@@ -123,7 +122,7 @@ def _wall(make: Callable[[], Callable[[list[U8]], object]], images: Sequence[U8]
     return 2 * len(images) / (time.perf_counter() - begun)
 
 
-def _table(found: EvaluateReport, speeds: Sequence[Speed], machine: dict[str, str]) -> str:
+def _table(found: EvaluateReport, speeds: Sequence[Speed], of: dict[str, str]) -> str:
     lines = [
         f"AP on {found.crowd_photos} photos with {found.crowd_people} labelled people, "
         f"PCK@0.2 on {found.sole_photos} photos, none trained on by us",
@@ -146,29 +145,12 @@ def _table(found: EvaluateReport, speeds: Sequence[Speed], machine: dict[str, st
         f"| {_figure(speed.decode_ms, 1)} | {speed.wall_two_workers:.1f} |"
         for speed in speeds
     ]
-    lines += ["", ", ".join(f"{name} {value}" for name, value in machine.items())]
+    lines += ["", machine_line(of)]
     return "\n".join(lines)
 
 
 def _figure(value: float, digits: int) -> str:
     return "–" if np.isnan(value) else f"{value:.{digits}f}"
-
-
-def _machine() -> dict[str, str]:
-    models = [
-        line.split(":")[1].strip()
-        for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "processor": models[0] if models else platform.processor(),
-        "cores": str(os.cpu_count()),
-        "load": f"{os.getloadavg()[0]:.1f}",
-        "python": platform.python_version(),
-        "onnxruntime": onnxruntime.__version__,
-        "opencv": cv2.__version__,
-        "numpy": np.__version__,
-    }
 
 
 def _image(path: Path) -> U8:

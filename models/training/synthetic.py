@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import BadTrainingData
 from .body import BodyModel, load_body, random_person
+from .kept_apart import is_kept_apart
 from .motions import Pose, read_motions
 from .photos import read_backgrounds
 from .render import Canvas, blank_canvas, draw_person
@@ -68,6 +69,8 @@ class _Camera:
 def make_crowds(settings: SyntheticSettings) -> Path:
     """Render pictures and write ``person_keypoints.json`` beside them.
 
+    Motion files and backgrounds kept for measuring are left out (``kept_apart``).
+
     Returns:
         The annotation file.
 
@@ -75,8 +78,10 @@ def make_crowds(settings: SyntheticSettings) -> Path:
         BadTrainingData: no motions or no backgrounds.
         ImportError: the package ``anny`` is not installed.
     """
-    poses = read_motions(settings.motions)
-    backgrounds = [_read(path) for path in read_backgrounds(settings.backgrounds)]
+    poses = read_motions(settings.motions, lambda path: not is_kept_apart(path))
+    backgrounds = [
+        _read(path) for path in read_backgrounds(settings.backgrounds) if not is_kept_apart(path)
+    ]
     if not backgrounds:
         raise BadTrainingData(f"no images/*.jpg in {settings.backgrounds}; give photos for behind")
     body = load_body(settings.seed)
@@ -174,6 +179,8 @@ def _annotation(
         "area": pixels,
         "iscrowd": 0,
         "source": "synthetic",
+        # Also where nobody can see it, for measuring whose joint a found one is.
+        "joints_px": np.round(joints_px, 1).ravel().tolist(),
     }
 
 
