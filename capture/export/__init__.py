@@ -17,6 +17,7 @@ from .c3d import c3d_bytes
 from .csv import csv_text
 from .glb import glb_bytes
 from .json import json_text
+from .parquet import parquet_bytes
 from .trc import trc_text, write_trc
 from .views import coco_zip, openpose_zip
 
@@ -37,6 +38,10 @@ def _trc(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
 
 def _csv(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
     return csv_text(frames).encode()
+
+
+def _parquet(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
+    return parquet_bytes(frames, rate_hz)
 
 
 def _json(frames: Sequence[Frame], rig: Rig, rate_hz: float) -> bytes:
@@ -72,6 +77,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "trc": Format(_trc, "text/tab-separated-values", "trc"),
         "json": Format(_json, "application/json", "json"),
         "csv": Format(_csv, "text/csv", "csv"),
+        "parquet": Format(_parquet, "application/vnd.apache.parquet", "parquet"),
         "c3d": Format(_c3d, "application/octet-stream", "c3d"),
         "glb": Format(_glb, "model/gltf-binary", "glb"),
         "bvh": Format(_bvh, "application/zip", "bvh.zip"),

@@ -1,8 +1,9 @@
 """GLB (glTF 2.0, binary): animated stick figures that open in any viewer.
 
 Metres, y up: glTF (X, Y, Z) = world (y, z, x). Each bone and joint is a node that the animation
-moves, turns and stretches; while a joint is missing its bones have no size. Left is orange, right
-is blue, as in our pictures.
+moves, turns and stretches; while a joint is missing its bones have no size. Viewers that play no
+animation show everybody where they were first seen. Left is orange, right is blue, as in our
+pictures.
 """
 
 from __future__ import annotations
@@ -85,9 +86,15 @@ class _Scene:
         self.accessors.append(entry)
         return len(self.accessors) - 1
 
-    def animated(self, name: str, mesh: int, times: int, paths: dict[str, tuple[F64, str]]) -> int:
-        """The number of a node that moves: path -> (values per frame, interpolation)."""
-        self.nodes.append({"name": name, "mesh": mesh})
+    def animated(
+        self, name: str, mesh: int, times: int, paths: dict[str, tuple[F64, str]], rest: int
+    ) -> int:
+        """The number of a node that moves: path -> (values per frame, interpolation).
+
+        At rest it is as in that frame.
+        """
+        pose = {path: np.round(values[rest], 6).tolist() for path, (values, _) in paths.items()}
+        self.nodes.append({"name": name, "mesh": mesh, **pose})
         node = len(self.nodes) - 1
         for path, (values, interpolation) in paths.items():
             kind = "VEC4" if path == "rotation" else "VEC3"
@@ -158,7 +165,8 @@ def _figure(scene: _Scene, body: F64, meshes: dict[tuple[str, str], int], times:
         if there[:, joint].any():
             size = np.repeat(there[:, joint, None], 3, axis=1).astype(np.float64)
             paths = {"translation": (held[:, joint], "LINEAR"), "scale": (size, "STEP")}
-            nodes.append(scene.animated(name, meshes["joint", _side(name)], times, paths))
+            mesh, rest = meshes["joint", _side(name)], int(there[:, joint].argmax())
+            nodes.append(scene.animated(name, mesh, times, paths, rest))
     for first, second in COCO17.edges:
         both = there[:, first] & there[:, second]
         if not both.any():
@@ -173,7 +181,8 @@ def _figure(scene: _Scene, body: F64, meshes: dict[tuple[str, str], int], times:
             "rotation": (_turns(along), "LINEAR"),
             "scale": (size, "STEP" if not both.all() else "LINEAR"),
         }
-        nodes.append(scene.animated(f"{one}-{other}", meshes["bone", side], times, paths))
+        mesh, rest = meshes["bone", side], int(both.argmax())
+        nodes.append(scene.animated(f"{one}-{other}", mesh, times, paths, rest))
     return nodes
 
 
