@@ -28,6 +28,7 @@ from .commands import (
     export,
     link_rigs,
     models,
+    plan,
     prepare,
     reconstruct,
     serve,
@@ -75,6 +76,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(plan.plan)
 app.command()(board.board)
 app.command()(prepare.prepare)
 app.command()(calibrate.calibrate)
