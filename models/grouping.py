@@ -42,17 +42,17 @@ class DecodeSettings:
     """How joints become people. Tuned on photos kept out of training, see docs/train.md."""
 
     peak_score: float = 0.1  # a weaker peak belongs to nobody, as published
-    seed_score: float = 0.15  # a weaker centre is no person
-    founder_score: float = 0.7  # a peak that fits nobody founds a person from here on
+    seed_score: float = 0.25  # a weaker centre is no person
+    founder_score: float = 0.75  # a peak that fits nobody founds a person from here on
     lone_founder_score: float = 0.3  # the same where the network has no map of centres
-    tag_spread: float = 1.0
-    center_spread: float = 0.35  # over the person's size
-    place_spread: float = 0.4  # over the person's size
+    tag_spread: float = 1.4
+    center_spread: float = 0.45  # over the person's size
+    place_spread: float = 0.26  # over the person's size
     gate: float = 9.0  # largest misfit, that is three spreads
     least_joints: int = 3  # of a person founded on a centre
     least_joints_unseeded: int = 4
-    least_score: float = 0.2  # of a person
-    same_seed_likeness: float = 0.3  # two centres whose poses are more alike are one person
+    least_score: float = 0.25  # of a person
+    same_seed_likeness: float = 0.2  # two centres whose poses are more alike are one person
     same_likeness: float = 0.5  # so are two people more alike than this
     fill_score: float = 0.03  # a peak this weak may fill a gap
     fill_reach: float = 0.15  # over the person's size, from where the joint is expected

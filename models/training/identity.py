@@ -82,7 +82,7 @@ def _apart(people: Sequence[KnownPerson], found: Sequence[Sighting]) -> F64:
     reach = _REACH * np.asarray([person.size_px for person in people])[:, None]  # (P, 1)
     places = np.stack([_grouped(person) for person in found])  # (F, J, 2)
     apart = np.linalg.norm(places[:, None] - truth[None], axis=-1) / reach
-    return np.nan_to_num(apart, nan=np.inf)
+    return np.asarray(np.nan_to_num(apart, nan=np.inf), dtype=np.float64)
 
 
 def _grouped(person: Sighting) -> F64:
