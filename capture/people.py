@@ -68,3 +68,4 @@ class Frame:
     people: tuple[Person, ...]
     single_view: Mapping[str, tuple[Sighting, ...]] = field(default_factory=dict)
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    posted: tuple[str, ...] | None = None  # cameras whose pictures were looked at, if that is known

@@ -42,6 +42,8 @@ def frame_to_json(frame: Frame) -> dict[str, Any]:
         },
         "timings_ms": {step: round(float(ms), 3) for step, ms in frame.timings_ms.items()},
     }
+    if frame.posted is not None:
+        result["posted"] = list(frame.posted)
     return result
 
 
@@ -71,6 +73,7 @@ def frame_from_json(obj: object) -> Frame:
                 for camera, items in obj.get("single_view", {}).items()
             },
             timings_ms={str(key): float(ms) for key, ms in obj.get("timings_ms", {}).items()},
+            posted=None if obj.get("posted") is None else tuple(map(str, obj["posted"])),
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise BadResult(

@@ -35,6 +35,7 @@ from .routes import (
     page,
     rigs,
     streams,
+    watch,
 )
 from .state import Service
 from .store import Store
@@ -92,7 +93,8 @@ def create_app(
     problems.install(app)
     for part in (health, boards, rigs, calibrations, jobs, images, frames, captures, docs, page):
         app.include_router(part.router)
-    app.include_router(streams.router)
+    for part in (streams, watch):
+        app.include_router(part.router)
     page.mount(app)
     # The last one added is the outermost: everything is marked and counted, refusals too.
     app.add_middleware(BodyLimit, limit_of=partial(body_limit, settings=settings.limits))

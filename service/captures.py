@@ -22,6 +22,7 @@ from capture.track import Tracker, TrackSettings
 from .config import StoreSettings
 from .errors import BadValue
 from .takes import Take, TakeRecord, Takes
+from .watchers import Watchers
 
 __all__ = ["Captures", "LiveCapture", "Turn"]
 
@@ -53,6 +54,7 @@ class LiveCapture:
 
     def __init__(self, take: Take, tracking: TrackSettings, store: StoreSettings) -> None:
         self.take = take
+        self.watchers = Watchers()
         self._tracking = tracking
         self._store = store
         self._tracker: Tracker | None = None  # until a frame set comes; reading needs none
@@ -72,6 +74,19 @@ class LiveCapture:
             self._first_ns = next(self.take.frames(0, 1))["timestamp_ns"]
         return self._first_ns, self._kept_ns
 
+    @property
+    def newest_ns(self) -> int | None:
+        """Time of the last frame set that is kept or on its way; later ones may come."""
+        times = [turn.timestamp_ns for turn in self._turns]
+        if self._kept_ns is not None:
+            times.append(self._kept_ns)
+        return max(times, default=None)
+
+    @property
+    def watched_in_pictures(self) -> bool:
+        """Whether somebody looks on who wants to see pictures."""
+        return self.watchers.want_pictures
+
     def check_time(self, timestamp_ns: int) -> None:
         """Refuses a frame set that was taken before another one.
 
@@ -80,12 +95,10 @@ class LiveCapture:
         Raises:
             BadValue: the time is not behind that of the frame set before.
         """
-        times = [turn.timestamp_ns for turn in self._turns]
-        if self._kept_ns is not None:
-            times.append(self._kept_ns)
-        if times and timestamp_ns <= max(times):
+        newest_ns = self.newest_ns
+        if newest_ns is not None and timestamp_ns <= newest_ns:
             raise BadValue(
-                f"timestamp_ns {timestamp_ns} is not behind {max(times)}, that of the frame set "
+                f"timestamp_ns {timestamp_ns} is not behind {newest_ns}, that of the frame set "
                 f"before it in capture {self.take.record.name!r}; post frame sets in the order "
                 "they were taken",
                 field="/timestamp_ns",
@@ -110,8 +123,8 @@ class LiveCapture:
             self._turns.remove(turn)
             turn.over.set_result(None)
 
-    async def keep(self, frame: Frame, previews: Mapping[str, bytes]) -> Frame:
-        """The frame with its people named, once it is on the disk. Only at the frame's turn."""
+    async def keep(self, frame: Frame, previews: Mapping[str, bytes]) -> dict[str, Any]:
+        """The result with its people named, once it is on the disk. Only at the frame's turn."""
         start = time.perf_counter()
         if self._tracker is None:
             self._tracker = self._as_left()
@@ -121,15 +134,22 @@ class LiveCapture:
             frame, people=tuple(people), timings_ms={**frame.timings_ms, "track": track_ms}
         )
         try:
-            await run_in_threadpool(self._write, named, self._tracker.state(), previews)
+            state = self._tracker.state()
+            result = await run_in_threadpool(self._write, named, state, previews)
         except BaseException:
             self._tracker = None  # what is not on the disk has not happened
             raise
         self._kept_ns = frame.timestamp_ns
-        return named
+        self.watchers.show(result, previews)
+        return result
 
-    def _write(self, frame: Frame, state: dict[str, Any], previews: Mapping[str, bytes]) -> None:
-        self.take.append(frame_to_json(frame), state)
+    def _write(
+        self, frame: Frame, state: dict[str, Any], previews: Mapping[str, bytes]
+    ) -> dict[str, Any]:
+        result = frame_to_json(frame)
+        self.take.append(result, state)
+        if self._store.keep_frames == "none":
+            return result  # the pictures were for somebody who looks on
         try:
             self.take.keep_pictures(
                 frame.sequence,
@@ -140,6 +160,7 @@ class LiveCapture:
         except OSError as error:
             # The result is on the disk; that counts, the pictures are for looking at.
             logger.warning("capture %s: pictures not kept: %s", self.take.record.name, error)
+        return result
 
     def _as_left(self) -> Tracker:
         """The tracker as it was saved with the last result."""

@@ -30,6 +30,7 @@ __all__ = [
     "Scope",
     "Settings",
     "StoreSettings",
+    "StreamSettings",
     "WorkerSettings",
     "load_settings",
 ]
@@ -87,6 +88,16 @@ class QueueSettings(_Part):
     prefix: str = "quadglass"  # of the keys in Redis
 
 
+class StreamSettings(_Part):
+    """Live streams over WebSockets; together they bound what one of them holds in memory."""
+
+    connections: int = Field(default=32, ge=1)  # streams and those who watch
+    message_bytes: int = Field(default=32 * MIB, ge=1024)  # of one message, told in `hello`
+    window: int = Field(default=8, ge=1)  # frame sets of one stream that are read and not answered
+    window_bytes: int = Field(default=64 * MIB, ge=1)  # of their pictures; one set always fits
+    stall_s: float = Field(default=10.0, gt=0)  # a reader that takes nothing for so long is let go
+
+
 class BatchSettings(_Part):
     """How many pictures go through the network at once, and how long they may wait for it."""
 
@@ -99,8 +110,10 @@ class ModelSettings(_Part):
 
     name: str = "quadglass-m"
     weights: Path | None = None  # a file of one's own instead of the shipped weights
+    # torch: PyTorch with our kernels, on the GPU if there is one; also runs checkpoints.
+    backend: Literal["onnx", "torch"] = "onnx"
     threads: int = Field(default=1, ge=1)  # one session with one thread was measured fastest
-    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)  # of the onnx backend
 
 
 class WorkerSettings(_Part):
@@ -125,6 +138,7 @@ class Settings(_Part):
     http: HttpSettings = HttpSettings()
     limits: LimitSettings = LimitSettings()
     queue: QueueSettings = QueueSettings()
+    stream: StreamSettings = StreamSettings()
     batch: BatchSettings = BatchSettings()
     model: ModelSettings = ModelSettings()
     worker: WorkerSettings = WorkerSettings()

@@ -19,7 +19,16 @@ from .forms import Form, integer
 from .state import Service
 from .task import Answer, Result
 
-__all__ = ["Accepted", "accept", "finish"]
+__all__ = ["Accepted", "Posted", "accept", "calibration_for", "finish", "posted_in"]
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A frame set as it came."""
+
+    images: Mapping[str, bytes]  # encoded, by camera
+    timestamp_ns: int | None = None  # None: the time of arrival
+    capture: str | None = None  # None: people get no identities
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,37 +38,53 @@ class Accepted:
     rig: str
     calibration: str
     timestamp_ns: int
+    cameras: tuple[str, ...]  # whose pictures were posted
     future: asyncio.Future[Answer]
     capture: LiveCapture | None
     turn: Turn | None
 
 
-async def accept(service: Service, rig: str, form: Form) -> Accepted:
+def posted_in(form: Form) -> Posted:
+    """The frame set in a form.
+
+    Raises:
+        BadValue: a value is unknown or no whole number.
+    """
+    form.only("timestamp_ns", "capture")
+    return Posted(form.files, integer(form.values, "timestamp_ns"), form.values.get("capture"))
+
+
+async def accept(service: Service, rig: str, posted: Posted, *, patient: bool = False) -> Accepted:
     """Checks what can be checked without decoding, and queues it.
+
+    Args:
+        service: the running app.
+        rig: the name of its rig.
+        posted: the frame set.
+        patient: the poster tries again itself when the queue is full, so that is no outcome.
 
     Raises:
         ServiceError, CalibrationError: it cannot be used; see `errors.py`.
     """
-    form.only("timestamp_ns", "capture")
-    name = form.values.get("capture")
-    capture = None if name is None else await service.captures.get(name)
-    calibration, cameras = _calibration(service, rig, capture)
-    _check_views(form.files, cameras)
-    stated_ns = integer(form.values, "timestamp_ns")
+    capture = None if posted.capture is None else await service.captures.get(posted.capture)
+    calibration, cameras = calibration_for(service, rig, capture)
+    _check_views(posted.images, cameras)
+    stated_ns = posted.timestamp_ns
     timestamp_ns = time.time_ns() if stated_ns is None else stated_ns
     if capture is not None:
         capture.check_time(timestamp_ns)
     store = service.settings.store
-    keeps = capture is not None and store.keep_frames != "none"
+    keeps = capture is not None and (store.keep_frames != "none" or capture.watched_in_pictures)
     future = await service.post(
-        form.files, cameras, preview_side=store.preview_side if keeps else 0
+        posted.images, cameras, preview_side=store.preview_side if keeps else 0, patient=patient
     )
     try:
         turn = None if capture is None else capture.enter(timestamp_ns)
     except BaseException:
         future.cancel()
         raise
-    return Accepted(rig, calibration, timestamp_ns, future, capture, turn)
+    names = tuple(posted.images)
+    return Accepted(rig, calibration, timestamp_ns, names, future, capture, turn)
 
 
 async def finish(service: Service, accepted: Accepted) -> dict[str, Any]:
@@ -68,18 +93,19 @@ async def finish(service: Service, accepted: Accepted) -> dict[str, Any]:
     if capture is None or turn is None:
         result = await service.result(accepted.future)
         service.metrics.people.inc(len(result.seen.people))
-        return {**frame_to_json(_frame(accepted, result)), "capture": None, "sequence": None}
+        frame = _frame(accepted, result)
+        return {**frame_to_json(frame), "capture": None, "sequence": None}
     try:
         result = await service.result(accepted.future)
         await turn.come()
-        frame = await capture.keep(_frame(accepted, result), result.previews)
+        kept = await capture.keep(_frame(accepted, result), result.previews)
     finally:
         capture.leave(turn)
-    service.metrics.people.inc(len(frame.people))
-    return frame_to_json(frame)
+    service.metrics.people.inc(len(kept["people"]))
+    return kept
 
 
-def _calibration(service: Service, rig: str, capture: LiveCapture | None) -> tuple[str, Rig]:
+def calibration_for(service: Service, rig: str, capture: LiveCapture | None) -> tuple[str, Rig]:
     """A capture keeps the calibration that it began with; else the rig's active one counts."""
     if capture is None:
         return service.store.active_rig(rig)
@@ -120,4 +146,5 @@ def _frame(accepted: Accepted, result: Result) -> Frame:
         people=result.seen.people,
         single_view=result.seen.single_view,
         timings_ms=result.seen.timings_ms,
+        posted=accepted.cameras,
     )

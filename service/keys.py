@@ -31,6 +31,8 @@ _KNOWN = 256  # presented keys whose hash has been checked already
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _CAPTURE_TAILS = ("/frames", "/images", "/captures")
 _OPEN_PATHS = ("/health/", "/static/")
+_STREAM_TAIL = "/stream"  # a socket that takes pictures; other sockets only tell
+_KEY_PROTOCOL = "key."  # a browser cannot send headers with a socket, but it names sub-protocols
 
 
 def hash_key(key: str) -> str:
@@ -102,13 +104,17 @@ class KeyGate:
         path, method = scope["path"], scope.get("method", "GET")
         if path == "/" or path.startswith(_OPEN_PATHS):
             return  # the page holds no data of its own
-        presented = _presented(headers)
+        presented = _presented(headers) or _offered(scope)
         if presented is None:
-            raise KeyMissing("this service wants an API key: send `Authorization: Bearer KEY`")
+            raise KeyMissing(
+                "this service wants an API key: send `Authorization: Bearer KEY`, or with a "
+                "socket from a browser the sub-protocols `quadglass.v1, key.KEY`"
+            )
         found = await self._find(presented)
         if found is None:
             raise KeyMissing("this API key is not one of the service's; check it for typing errors")
-        needed = needed_scope(method, path)
+        sends = scope["type"] == "websocket" and path.endswith(_STREAM_TAIL)
+        needed: KeyScope = "capture" if sends else needed_scope(method, path)
         if needed not in found.scopes and "admin" not in found.scopes:
             raise NotAllowed(
                 f"key {found.name!r} may {', '.join(found.scopes)}, but {method} {path} needs "
@@ -139,6 +145,14 @@ def _presented(headers: Mapping[str, bytes]) -> str | None:
     if scheme.lower() == "bearer" and token:
         return token.strip()
     return headers.get("x-api-key", b"").decode("latin-1") or None
+
+
+def _offered(scope: Scope) -> str | None:
+    """The key that a socket offers as a sub-protocol."""
+    for protocol in scope.get("subprotocols", ()):
+        if protocol.startswith(_KEY_PROTOCOL):
+            return str(protocol.removeprefix(_KEY_PROTOCOL))
+    return None
 
 
 def _check_local(scope: Scope, headers: Mapping[str, bytes]) -> None:

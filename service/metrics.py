@@ -37,6 +37,17 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self.stream_dropped = Counter(
+            "quadglass_stream_dropped",
+            "Frame sets of live streams that got no result, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.connections = Gauge(
+            "quadglass_connections",
+            "Live streams and watchers that are connected.",
+            registry=self.registry,
+        )
         self.people = Counter(
             "quadglass_people", "People found in three dimensions.", registry=self.registry
         )

@@ -49,6 +49,9 @@ class Queue(Protocol):
     async def problem(self) -> str | None:
         """Why nothing would be answered at the moment, or None."""
 
+    async def workers(self) -> int:
+        """How many workers are known to live."""
+
 
 class Source(Protocol):
     """The worker's side, called from the worker's thread."""
@@ -160,6 +163,10 @@ class MemoryQueue:
     async def problem(self) -> str | None:
         """None: what hinders the workers is asked of them."""
         return None
+
+    async def workers(self) -> int:
+        """None is known here: they are threads of this process."""
+        return 0
 
     def take(self, wait_s: float) -> Task | None:
         """The next task that somebody waits for, or None after waiting that long."""

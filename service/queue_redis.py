@@ -62,6 +62,7 @@ class RedisQueue:
         self._closing = False
         self._reader: asyncio.Task[None] | None = None
         self._known: tuple[float, str | None] = (0.0, None)
+        self._live = 0  # workers, as of then
         # A rig is the same object from one frame set to the next, so its text is made once.
         self._rig_texts: deque[tuple[Rig, str]] = deque(maxlen=_RIGS_IN_MEMORY)
 
@@ -131,11 +132,17 @@ class RedisQueue:
             return known
         try:
             live = await self._client.zcount(self._keys.workers, time.time(), "+inf")
+            self._live = int(live)
             found = None if live else "no worker has been heard of; start one: quadglass work"
         except redis.RedisError as error:
             found = f"Redis at {_address(self._settings.url)} does not answer: {error}"
         self._known = (time.monotonic(), found)
         return found
+
+    async def workers(self) -> int:
+        """How many workers were heard of, asked of Redis once a second."""
+        await self.problem()
+        return self._live
 
     def _text_of(self, task: Task) -> str:
         if task.rig is None:

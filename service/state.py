@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from starlette.requests import HTTPConnection
 
 from calibration.rig import Rig
 
@@ -47,6 +48,7 @@ class Service:
     once: Once = field(default_factory=Once)
     draining: bool = False
     held: int = 0  # requests whose pictures are in memory
+    connected: int = 0  # streams, and those who watch
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
@@ -71,6 +73,32 @@ class Service:
         finally:
             self.held -= 1
 
+    @contextmanager
+    def connection(self) -> Iterator[None]:
+        """Room for one more stream or watcher, as long as the block runs.
+
+        Raises:
+            QueueFull: there are too many already.
+        """
+        most = self.settings.stream.connections
+        if self.connected >= most:
+            raise QueueFull(
+                f"{self.connected} streams and watchers are connected, the limit is {most}; "
+                "close one, or raise stream.connections",
+                retry_after_s=_BUSY_RETRY_S,
+            )
+        self.connected += 1
+        self.metrics.connections.set(self.connected)
+        try:
+            yield
+        finally:
+            self.connected -= 1
+            self.metrics.connections.set(self.connected)
+
+    async def working(self) -> int:
+        """How many workers look at frame sets, 1 at least."""
+        return max(1, len(self.workers) or await self.queue.workers())
+
     async def problems(self) -> list[str]:
         """Why frame sets would not be answered now; empty when they would."""
         if self.draining:
@@ -83,9 +111,20 @@ class Service:
         return reasons if len(reasons) == len(self.workers) else []
 
     async def post(
-        self, images: Mapping[str, bytes], rig: Rig | None, *, preview_side: int = 0
+        self,
+        images: Mapping[str, bytes],
+        rig: Rig | None,
+        *,
+        preview_side: int = 0,
+        patient: bool = False,
     ) -> asyncio.Future[Answer]:
         """Leaves pictures of one moment for a worker.
+
+        Args:
+            images: encoded, by camera.
+            rig: the calibrated cameras; None: people stay 2D.
+            preview_side: longer side of the reduced pictures to get back; 0: none.
+            patient: a poster that tries again itself; its refusals are not counted.
 
         Raises:
             NotReady: nobody would look at them.
@@ -99,7 +138,8 @@ class Service:
         try:
             return await self.queue.post(Task(images, rig, now_ns, deadline_ns, preview_side))
         except QueueFull as error:
-            self.metrics.frame_sets.labels(code_of(error)).inc()
+            if not patient:
+                self.metrics.frame_sets.labels(code_of(error)).inc()
             raise
 
     async def result(self, future: asyncio.Future[Answer]) -> Result:
@@ -135,9 +175,9 @@ class Service:
         return future.result()
 
 
-def service_of(request: Request) -> Service:
-    """The service that a request came to."""
-    service = request.app.state.service
+def service_of(connection: HTTPConnection) -> Service:
+    """The service that a request or socket came to."""
+    service = connection.app.state.service
     assert isinstance(service, Service), "the app's lifespan has not run"
     return service
 

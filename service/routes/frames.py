@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
 
 from ..forms import read_form
-from ..frame_sets import accept, finish
+from ..frame_sets import accept, finish, posted_in
 from ..once import fingerprint_of
 from ..state import Service, ServiceDep
 from .bodies import pictures_body
@@ -47,10 +47,10 @@ async def _answer(
         fingerprint = fingerprint_of(form.values, form.files)
 
         async def work() -> dict[str, Any]:
-            return await finish(service, await accept(service, rig, form))
+            return await finish(service, await accept(service, rig, posted_in(form)))
 
         return await service.once.do(f"{rig}/{idempotency_key}", fingerprint, work)
-    accepted = await accept(service, rig, form)
+    accepted = await accept(service, rig, posted_in(form))
     if "respond-async" in prefer:
         ticket = service.tickets.issue(finish(service, accepted))
         address = f"/v1/tickets/{ticket}"

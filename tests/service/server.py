@@ -16,6 +16,7 @@ from models.predictor import Predictor
 from service.app import create_app
 from service.config import Settings
 from service.queue import Queue
+from service.socket_protocol import SocketProtocol
 
 START_S = 30.0
 
@@ -27,13 +28,24 @@ def running(
     predictor: Predictor | None = None,
     queue: Queue | None = None,
     wait_ready: bool = True,
+    send_buffer: int | None = None,
 ) -> Iterator[httpx.Client]:
     """A client of a service that runs as long as the block; shut down as SIGTERM would."""
     app = create_app(settings, predictor=predictor, queue=queue)
     server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=5)
+        uvicorn.Config(
+            app,
+            log_config=None,
+            lifespan="on",
+            timeout_graceful_shutdown=5,
+            ws=SocketProtocol,
+            ws_max_size=settings.stream.message_bytes,
+            ws_per_message_deflate=False,
+        )
     )
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        if send_buffer is not None:  # so that a reader who stalls is felt after a few messages
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         port = listening.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

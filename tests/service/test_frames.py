@@ -33,6 +33,7 @@ def test_a_frame_set_gives_people_in_metres(studio: httpx.Client) -> None:
         "skeleton",
         "model",
         "people",
+        "posted",
         "single_view",
         "timings_ms",
     }

@@ -9,6 +9,7 @@ export function framesFrom(results) {
   const start = ordered[0]?.timestamp_ns ?? 0;
   return ordered.map((result) => ({
     sequence: result.sequence,
+    posted: result.posted ?? null, // cameras that have a picture; results of old do not tell
     seconds: (result.timestamp_ns - start) / 1e9,
     people: result.people.map(personFrom),
     singles: result.single_view ?? {},

@@ -13,8 +13,9 @@ export class Pictures {
 
   /** All pictures of a frame as a Map from camera to image, null where there is none. */
   async of(index) {
-    const { sequence } = this.frames[index];
-    const images = await Promise.all(this.cameras.map((camera) => this.fetch(sequence, camera)));
+    const images = await Promise.all(
+      this.cameras.map((camera) => this.pictureOf(this.frames[index], camera)),
+    );
     return new Map(this.cameras.map((camera, which) => [camera, images[which]]));
   }
 
@@ -22,8 +23,13 @@ export class Pictures {
   ahead(index, step = 1) {
     for (let next = 1; next <= AHEAD; next += 1) {
       const frame = this.frames[index + next * step];
-      if (frame) for (const camera of this.cameras) this.fetch(frame.sequence, camera);
+      if (frame) for (const camera of this.cameras) this.pictureOf(frame, camera);
     }
+  }
+
+  /** A view that was not posted has no picture and is not asked for. */
+  pictureOf({ posted, sequence }, camera) {
+    return posted && !posted.includes(camera) ? null : this.fetch(sequence, camera);
   }
 
   fetch(sequence, camera) {
@@ -34,7 +40,7 @@ export class Pictures {
       this.cache.set(address, known);
       return known;
     }
-    // A view that was not posted has no picture; the page then shows the joints alone.
+    // Where no picture was kept the page shows the joints alone.
     const loaded = readBlob(address)
       .then(createImageBitmap)
       .catch(() => null);
