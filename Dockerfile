@@ -6,11 +6,14 @@
 # No network is needed at run time: the weights are in the image.
 
 FROM debian:bookworm-slim AS base
+# No versions: the base fixes the Debian release, and its security fixes are wanted.
+# hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates python3 \
  && apt-get clean && rm -rf /var/lib/apt/lists/*
 
 FROM base AS build
+# hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3-venv \
  && apt-get clean && rm -rf /var/lib/apt/lists/*
@@ -24,9 +27,10 @@ ARG EXTRAS=cpu
 RUN bash deploy/setup.sh "$EXTRAS"
 # What only installing and other people's tests need stays behind.
 RUN .venv/bin/python -m pip uninstall -qq -y hatchling editables pathspec trove-classifiers tomlkit \
- && cd .venv/lib/python3*/site-packages \
- && rm -rf pip pip-* setuptools setuptools-* pkg_resources _distutils_hack distutils-precedence.pth \
- && find . -type d -name tests -prune -exec rm -rf {} +
+ && find .venv/lib/python3*/site-packages -maxdepth 1 \( -name 'pip' -o -name 'pip-*' \
+      -o -name 'setuptools*' -o -name pkg_resources -o -name _distutils_hack \
+      -o -name distutils-precedence.pth \) -exec rm -rf {} + \
+ && find .venv/lib/python3*/site-packages -type d -name tests -prune -exec rm -rf {} +
 COPY service service
 COPY capture capture
 COPY calibration calibration
@@ -48,7 +52,8 @@ ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     QUADGLASS_DATA_DIR=/data
 WORKDIR /data
-USER quadglass
+# The number: a cluster that refuses root cannot look names up.
+USER 10001
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -102,10 +103,18 @@ def test_compose_itself_reads_the_files(files):
     subprocess.run([command, *words, "config", "-q"], cwd=ROOT, check=True, timeout=60)
 
 
+def test_the_dockerfile_passes_its_linter():
+    linter = Path(sys.executable).with_name("hadolint")
+    out = subprocess.run(
+        [linter, "--no-color", "Dockerfile"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert out.returncode == 0, out.stdout + out.stderr
+
+
 def test_the_image_is_made_by_the_setup_script_and_runs_as_nobody_special():
     assert "bash deploy/setup.sh" in DOCKERFILE
     last_stage = DOCKERFILE.split("\nFROM ")[-1]
-    assert re.search(r"^USER quadglass$", last_stage, re.MULTILINE)
+    assert re.search(r"^USER 10001$", last_stage, re.MULTILINE)
     assert re.search(r"^HEALTHCHECK ", last_stage, re.MULTILINE)
     assert "apt-get" not in last_stage  # no compiler, no pip, nothing beyond the base
 
