@@ -23,7 +23,7 @@ from .normal_equations import (
     residuals,
     view_jacobians,
 )
-from .schur import gauss_newton_step, normal_blocks, reduced
+from .schur import gauss_newton_step, normal_blocks, prior_cost, reduced, with_prior
 
 logger = logging.getLogger(__name__)
 
@@ -78,14 +78,16 @@ def minimize(
     damping, raise_by = FIRST_DAMPING, 2.0
     off, J = view_jacobians(problem, estimate)
     cost, weights = _loss(off, cauchy_px)
+    cost += prior_cost(problem, estimate)
     for iteration in range(1, MAX_ITERATIONS + 1):
         check()
-        blocks = normal_blocks(problem, off, J, weights)
+        blocks = with_prior(problem, estimate, normal_blocks(problem, off, J, weights))
         while True:
             step = gauss_newton_step(problem, blocks, damping)
             if step is not None:
                 tried = _stepped(problem, estimate, *step)
                 tried_cost, _ = _loss(residuals(problem, tried), cauchy_px)
+                tried_cost += prior_cost(problem, tried)
                 if tried_cost <= cost:
                     break
             damping, raise_by = damping * raise_by, raise_by * 2.0
@@ -94,7 +96,7 @@ def minimize(
         fall = (cost - tried_cost) / max(cost, 1e-300)
         estimate, damping, raise_by = tried, damping / 10.0, 2.0
         off, J = view_jacobians(problem, estimate)
-        cost, weights = _loss(off, cauchy_px)
+        cost, (_, weights) = tried_cost, _loss(off, cauchy_px)
         if fall < tolerance:
             return Fit(estimate, cost, iteration, True)
     logger.info("joint refinement stopped after %d iterations, still falling", MAX_ITERATIONS)
@@ -126,7 +128,8 @@ def precision(problem: Problem, estimate: Estimate) -> Precision:
     """Covariance of the camera parameters at the minimum, scaled by the noise seen."""
     off, J = view_jacobians(problem, estimate)
     columns = problem.free_columns
-    S, _, _, _ = reduced(normal_blocks(problem, off, J), columns, 0.0)
+    blocks = with_prior(problem, estimate, normal_blocks(problem, off, J))
+    S, _, _, _ = reduced(blocks, columns, 0.0)
     boards_used = int(np.count_nonzero(np.bincount(problem.board_of, problem.used.sum(axis=1))))
     dof = 2 * int(problem.used.sum()) - len(columns) - 6 * boards_used
     sigma2 = float((off**2).sum()) / max(dof, 1)

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from .assembly import build_cameras, build_stereo, settle_world
+from .bend import bend_of
 from .board import Board, check_board_for_rig
 from .camera import Camera
 from .errors import Cancelled
 from .extrinsics import connect
 from .footage import Footage
 from .intrinsics import calibrate_lenses
+from .lens_fit import lens_models
 from .plan import flat_plan
 from .projection import N_INTRINSICS
 from .quality import camera_figures, rig_quality
@@ -138,9 +140,10 @@ def calibrate_views(
     cameras = build_cameras(refined, figures, footage, sightings)
     quality, lengths = rig_quality(refined, cameras, board)
     rejected = _once(refined.rejected + useless)
+    bend = bend_of(refined)
     evidence = evidence_of(
         cameras, figures, quality, edges, rejected, found, footage,
-        settings.distances, board.square_m,
+        settings.distances, board.square_m, lens_models(refined, choices), bend,
     )  # fmt: skip
     rig = Rig(
         name=settings.name,
@@ -157,7 +160,7 @@ def calibrate_views(
     )
     rig = settle_world(rig, refined, settings.world, settings.world_moment)
     plan = flat_plan(refined, cameras)
-    report = rig_report(rig, refined, figures, lengths, edges, sightings, lenses, plan)
+    report = rig_report(rig, refined, figures, lengths, edges, sightings, lenses, plan, bend)
     watch.stage("check")(1, 1)
     return Calibration(rig, report)
 

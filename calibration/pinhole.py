@@ -16,6 +16,9 @@ F64 = NDArray[np.float64]
 NEWTON_STEPS = 12
 # What is left of a pixel after that has no direction: the lens never puts anything there.
 LEFT_NORM = 1e-7
+# A rational lens never has its pole among the corners: no closer than this the denominator comes to
+# zero, so that a step across the pole shows as the catastrophe it is.
+MIN_BELOW = 0.05
 
 
 def project(points_cam: F64, lens: F64) -> F64:
@@ -133,7 +136,7 @@ def reach_norm(dist: F64) -> float:
 def _radial(r2: F64, lens: F64) -> tuple[F64, F64, F64]:
     """The denominator, the radial factor, and how that grows with r2."""
     _, _, _, _, k1, k2, _, _, k3, k4, k5, k6 = (lens[:, column, None] for column in range(12))
-    below = 1.0 + r2 * (k4 + r2 * (k5 + r2 * k6))
+    below = np.maximum(1.0 + r2 * (k4 + r2 * (k5 + r2 * k6)), MIN_BELOW)
     radial = (1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))) / below
     below_slope = k4 + r2 * (2.0 * k5 + r2 * 3.0 * k6)
     slope = (k1 + r2 * (2.0 * k2 + r2 * 3.0 * k3) - radial * below_slope) / below
@@ -145,7 +148,7 @@ def _distorted(x: F64, y: F64, lens: F64) -> tuple[F64, F64]:
     r2 = x * x + y * y
     radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
     if lens[:, 9:].any():
-        radial = radial / (1.0 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+        radial = radial / np.maximum(1.0 + r2 * (k4 + r2 * (k5 + r2 * k6)), MIN_BELOW)
     u = x * radial + 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x * x)
     v = y * radial + p1 * (r2 + 2.0 * y * y) + 2.0 * p2 * x * y
     return u, v

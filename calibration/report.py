@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .bend import Bend
 from .board import Board
 from .camera import Camera
 from .extrinsics import Edge
@@ -34,6 +35,7 @@ def rig_report(
     sightings: Sightings,
     lenses: Mapping[str, Lens],
     plan: Mapping[str, Any],
+    bend: Bend | None = None,
 ) -> dict[str, Any]:
     """Everything known about how good a rig is; `plan` as `plan.flat_plan` draws it."""
     assert rig.quality is not None, "a calibrated rig has its quality"
@@ -49,6 +51,7 @@ def rig_report(
         "findings": [asdict(finding) for finding in rig.verdict.findings],
         "quality": asdict(rig.quality),
         "edges": asdict(lengths),
+        "bend": None if bend is None else asdict(bend),
         "noise_px": refined.precision.sigma_px,
         "solve": _solve(refined),
         "cameras": {

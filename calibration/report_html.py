@@ -90,6 +90,14 @@ def _figures(report: Mapping[str, Any]) -> str:
         ("views and corners", f"{solve['views']} and {solve['corners']}"),
         ("single corners left out", str(solve["dropped_corners"])),
     ]
+    if report.get("bend"):
+        bend = report["bend"]
+        sizes = " and ".join(
+            f"{bend[f'{way}_mm']:.2f} ± {bend[f'sigma_{way}_mm']:.2f} mm"
+            for way in ("across", "down")
+        )
+        told = "taken into account" if bend["allowed"] else "not taken into account"
+        rows.append((f"the board is bent across and down by ({told})", sizes))
     if report["stereo"]:
         rows.append(("baseline", _number(1000 * report["stereo"]["baseline_m"], "mm")))
         rows.append(("rows agree to", _number(report["stereo"]["epipolar_rms_px"], "px")))

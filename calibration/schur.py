@@ -14,8 +14,14 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from .camera import F64
-from .normal_equations import N_BEND, N_CAMERA, N_POSE, Jacobian, Problem
+from .normal_equations import N_BEND, N_CAMERA, N_POSE, Estimate, Jacobian, Problem
 from .projection import N_INTRINSICS
+
+# A rational lens hardly changes when numerator and denominator take up the same factor, and its
+# coefficients run away along that valley. As in mrcal, k4, k5 and k6 are held near zero by a light
+# hand: one unit of any costs as much as this many pixels of one corner.
+RATIONAL = slice(9, 12)
+PRIOR_PX = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,23 @@ def normal_blocks(problem: Problem, off: F64, J: Jacobian, weights: F64 | None =
         cameras[-N_BEND:, at] = np.moveaxis(both, 2, 0)
         coupling[:, :, -N_BEND:] = _summed(of_board, H[:, board, bend])
     return Blocks(cameras, boards, coupling, camera_gradient, board_gradient)
+
+
+def prior_cost(problem: Problem, estimate: Estimate) -> float:
+    """What the denominator's coefficients cost, beside the residuals."""
+    lens = np.where(problem.free[:, RATIONAL], estimate.intrinsics[:, RATIONAL], 0.0)
+    return 0.5 * PRIOR_PX**2 * float((lens**2).sum())
+
+
+def with_prior(problem: Problem, estimate: Estimate, blocks: Blocks) -> Blocks:
+    """The same blocks, which are changed, with that cost in them."""
+    cameras, which = np.nonzero(problem.free[:, RATIONAL])
+    columns = cameras * N_CAMERA + RATIONAL.start + which
+    blocks.cameras[columns, columns] += PRIOR_PX**2
+    blocks.camera_gradient[columns] += (
+        PRIOR_PX**2 * estimate.intrinsics[:, RATIONAL][cameras, which]
+    )
+    return blocks
 
 
 def reduced(blocks: Blocks, columns: NDArray[np.intp], damping: float) -> tuple[F64, F64, F64, F64]:

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .bend import Bend
 from .camera import Camera
 from .extrinsics import Edge
 from .footage import Footage
-from .projection import turns_back
+from .lens_fit import ModelEvidence
 from .quality import CameraFigures
 from .rig import Finding, Grade, Rejected, RigQuality, Verdict
 from .usable import usual_edge_px
+from .verdict_model import judge_bend, judge_lens
 from .verdict_rejected import Severity, judge_moved, judge_rejected
 from .views import Sightings
 
@@ -30,7 +32,6 @@ MIN_PAIR_MOMENTS = 5
 SCALE_OFF = 0.02
 # Edges that spread wider are out of focus or smeared; corners then shift with the light.
 SOFT_PX = 8.0
-FOCAL_USABLE, FOCAL_BAD = 0.01, 0.05  # sigma over focal length
 POINT_USABLE, POINT_BAD = 0.005, 0.025  # sigma of a point over its distance
 # Split halves that disagree this much more than the fit: something moved, or the model is too poor.
 CROSS_RATIO = 1.5
@@ -53,6 +54,8 @@ class Evidence:
     edges_px: Mapping[str, float] = field(default_factory=dict)
     distances: Sequence[tuple[str, str, float]] = ()  # measured between two cameras, metres
     square_m: float = 0.0
+    lens_models: Mapping[str, ModelEvidence] = field(default_factory=dict)
+    bend: Bend | None = None
 
 
 def evidence_of(
@@ -65,6 +68,8 @@ def evidence_of(
     footage: Footage,
     distances: Sequence[tuple[str, str, float]],
     square_m: float,
+    lens_models: Mapping[str, ModelEvidence],
+    bend: Bend | None,
 ) -> Evidence:
     """The evidence of a finished calibration."""
     counts = {clip.camera: clip.frame_count for clip in footage.clips if clip.frame_count}
@@ -77,7 +82,7 @@ def evidence_of(
     soft = {camera.name: usual_edge_px(sightings.views, camera.name) for camera in cameras}
     return Evidence(
         cameras, figures, quality, edges, rejected, views, moments, counts, mirrored, soft,
-        distances, square_m,
+        distances, square_m, lens_models, bend,
     )  # fmt: skip
 
 
@@ -86,9 +91,12 @@ def judge(evidence: Evidence) -> Verdict:
     found: list[tuple[Severity, Finding]] = []
     for camera in evidence.cameras:
         found += _judge_camera(camera, evidence.figures[camera.name])
+        model = evidence.lens_models.get(camera.name)
+        found += judge_lens(camera, evidence.figures[camera.name], model)
     found += _judge_rig(evidence)
     found += _judge_footage(evidence)
     found += _judge_scale(evidence)
+    found += judge_bend(evidence.bend, evidence.square_m)
     found += judge_rejected(evidence.rejected, evidence.views)
     found += judge_moved(evidence.rejected, evidence.moments)
     order = {"bad": 0, "usable": 1, "note": 2}
@@ -144,32 +152,6 @@ def _judge_camera(camera: Camera, figures: CameraFigures) -> list[tuple[Severity
             f"the boards' tilts span only {figures.tilt_range_deg:.0f} degrees",
             "tilt the board by 20 to 45 degrees, this way and that",
         )
-    return out + _judge_lens(camera, figures)
-
-
-def _judge_lens(camera: Camera, figures: CameraFigures) -> list[tuple[Severity, Finding]]:
-    name = camera.name
-    out: list[tuple[Severity, Finding]] = []
-    focal = 0.5 * (camera.K[0, 0] + camera.K[1, 1])
-    loose = figures.sigma.focal_px / focal
-    if loose > FOCAL_USABLE:
-        finding = Finding(
-            "loose_focal",
-            f"{name}: the focal length {focal:.0f} px is sure to {figures.sigma.focal_px:.1f} px "
-            "only",
-            "add tilted close-ups of the board for this camera's lens (--intrinsics)",
-            name,
-        )
-        out.append(("bad" if loose > FOCAL_BAD else "usable", finding))
-    if turns_back(camera.K, camera.dist, camera.size_px):
-        finding = Finding(
-            "distortion_folds",
-            f"{name}: the distortion model turns back inside the picture, so pixels near its "
-            "corners cannot be undistorted",
-            "add views with the board in the corners of the picture",
-            name,
-        )
-        out.append(("usable", finding))
     return out
 
 

@@ -82,6 +82,7 @@ def board_moments(
     moments: int,
     sigma_px: float,
     volume_m: float = 0.8,
+    bend_m: tuple[float, float] = (0.0, 0.0),
 ) -> list[View]:
     """Rig boards between two neighbouring cameras, in every camera that sees them whole."""
     views: list[View] = []
@@ -94,7 +95,7 @@ def board_moments(
         world_from_board = facing(rng, board, center, middle, 0.45)
         seen = []
         for camera in cameras:
-            corners = see(rng, camera, board, world_from_board, sigma_px)
+            corners = see(rng, camera, board, world_from_board, sigma_px, bend_m)
             if corners is not None:
                 ids = np.arange(len(corners))
                 seen.append(View(camera.name, f"m{moment:03d}", corners, ids))
@@ -105,7 +106,12 @@ def board_moments(
 
 
 def closeups(
-    rng: np.random.Generator, camera: Camera, board: Board, count: int, sigma_px: float
+    rng: np.random.Generator,
+    camera: Camera,
+    board: Board,
+    count: int,
+    sigma_px: float,
+    bend_m: tuple[float, float] = (0.0, 0.0),
 ) -> list[View]:
     """Boards that fill the picture of one camera, tilted."""
     views: list[View] = []
@@ -115,7 +121,7 @@ def closeups(
         world_from_cam = inverse(camera.cam_from_world)
         spot = world_from_cam[:3, :3] @ spot_cam + world_from_cam[:3, 3]
         world_from_board = facing(rng, board, spot, camera.center_world, 0.6)
-        corners = see(rng, camera, board, world_from_board, sigma_px)
+        corners = see(rng, camera, board, world_from_board, sigma_px, bend_m)
         if corners is not None:
             name = f"c{len(views):03d}"
             views.append(View(camera.name, name, corners, np.arange(len(corners)), shared=False))
@@ -136,10 +142,16 @@ def facing(
 
 
 def see(
-    rng: np.random.Generator, camera: Camera, board: Board, world_from_board: F64, sigma_px: float
+    rng: np.random.Generator,
+    camera: Camera,
+    board: Board,
+    world_from_board: F64,
+    sigma_px: float,
+    bend_m: tuple[float, float] = (0.0, 0.0),
 ) -> F64 | None:
     """(N, 2) noisy corners, or None if the board is not wholly visible from its front."""
-    points = board.points_board @ world_from_board[:3, :3].T + world_from_board[:3, 3]
+    bent = board.points_board + np.outer(board.bowl @ bend_m, [0.0, 0.0, 1.0])
+    points = bent @ world_from_board[:3, :3].T + world_from_board[:3, 3]
     normal = world_from_board[:3, 2]
     ray = points.mean(axis=0) - camera.center_world
     if normal @ ray < 0.3 * np.linalg.norm(ray):
@@ -162,18 +174,19 @@ def make_world(
     square_mm: float = 80.0,
     spoil: int = 0,
     stereo: bool = False,
+    bend_m: tuple[float, float] = (0.0, 0.0),
 ) -> World:
     """The ring of four (or a stereo pair) with noisy views; `spoil` of each of three kinds."""
     rng = np.random.default_rng(seed)
     board = parse_board("9x6", square_mm)
     cameras = stereo_pair(rng) if stereo else ring(rng)
-    views = board_moments(rng, cameras, board, moments, sigma_px)
+    views = board_moments(rng, cameras, board, moments, sigma_px, bend_m=bend_m)
     spoiled: dict[tuple[str, str, bool], str] = {}
     if spoil:
         # Of its own seed: the views that are not spoiled are those of the clean world.
         views, spoiled = spoil_views(np.random.default_rng([seed, 1]), cameras, board, views, spoil)
     for camera in cameras:
-        views += closeups(rng, camera, board, close, sigma_px)
+        views += closeups(rng, camera, board, close, sigma_px, bend_m)
     return World(cameras, board, tuple(views), spoiled)
 
 
