@@ -9,6 +9,7 @@ a CUDA graph can record it. Speed: not measured, no GPU was at hand.
 # Device code is typed by tl.constexpr and by what the launcher passes; mypy knows neither.
 
 from contextlib import nullcontext
+from typing import NamedTuple
 
 import torch
 import triton
@@ -18,10 +19,19 @@ from torch import Tensor
 from .errors import BadOperand
 from .peaks import TINY, PeakRules
 
-__all__ = ["find_peaks_on_gpu"]
+__all__ = ["PeaksOnGpu", "find_peaks_on_gpu"]
 
 CELLS_BLOCK = 1024
 _TINY = tl.constexpr(TINY)
+
+
+class PeaksOnGpu(NamedTuple):
+    """Peaks of each view and joint as in :class:`kernels.peaks.Peaks`, and their whole cells."""
+
+    cells: Tensor  # (V, J, K, 2) x and y, float32
+    scores: Tensor  # (V, J, K) float32
+    tags: Tensor  # (V, J, K, D) float32
+    places: Tensor  # (V, J, K) int64 y * W + x of the peak's cell, anything where the score is 0
 
 
 @triton.jit
@@ -91,9 +101,7 @@ def gather_kernel(
         tl.store(found_ptr + row * dims + d, tag, mask=ranks < count)
 
 
-def find_peaks_on_gpu(
-    heat: Tensor, tags: Tensor, rules: PeakRules | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
+def find_peaks_on_gpu(heat: Tensor, tags: Tensor, rules: PeakRules | None = None) -> PeaksOnGpu:
     """The best peaks of each map with their tags.
 
     Args:
@@ -102,8 +110,7 @@ def find_peaks_on_gpu(
         rules: what counts as a peak.
 
     Returns:
-        Cells (V, J, K, 2) x and y, scores (V, J, K), tags (V, J, K, D), float32, as in
-        :class:`kernels.peaks.Peaks`; the order among equal scores is not defined.
+        The best of each map; the order among equal scores is not defined.
 
     Raises:
         BadOperand: shapes that do not belong together, or maps with fewer cells than peaks.
@@ -133,4 +140,5 @@ def find_peaks_on_gpu(
                 *(joints, height, width, rules.count, dims),
                 BLOCK=triton.next_power_of_2(rules.count),
             )
-    return cells, scores.view(views, joints, rules.count), found
+    shape = (views, joints, rules.count)
+    return PeaksOnGpu(cells, scores.view(shape), found, places.view(shape))

@@ -23,7 +23,15 @@ from numpy.typing import NDArray
 from .compiled import compiled
 from .errors import BadOperand
 
-__all__ = ["Normalisation", "Taps", "preprocess", "reference", "taps_of", "with_opencv"]
+__all__ = [
+    "Normalisation",
+    "Taps",
+    "affine",
+    "preprocess",
+    "reference",
+    "taps_of",
+    "with_opencv",
+]
 
 U8: TypeAlias = NDArray[np.uint8]
 F32: TypeAlias = NDArray[np.float32]
@@ -78,7 +86,7 @@ def preprocess(
     from .preprocess_numba import resize_bytes, resize_planes  # numba is imported on first use
 
     batch = _empty(len(images), outer_px, normalisation)
-    gain, offset = _affine(normalisation or Normalisation())
+    gain, offset = affine(normalisation or Normalisation())
     for row, (image, inner) in enumerate(zip(images, inner_px, strict=True)):
         image = np.ascontiguousarray(image)
         down, right = taps_of(image.shape[0], inner[1]), taps_of(image.shape[1], inner[0])
@@ -127,7 +135,7 @@ def with_opencv(
 ) -> NDArray[np.generic]:
     """The same by OpenCV, several passes; arguments as :func:`preprocess`'s."""
     batch = _empty(len(images), outer_px, normalisation)
-    gain, offset = _affine(normalisation or Normalisation())
+    gain, offset = affine(normalisation or Normalisation())
     for row, (image, inner) in enumerate(zip(images, inner_px, strict=True)):
         shrinks = inner[0] < image.shape[1] or inner[1] < image.shape[0]
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
@@ -182,7 +190,7 @@ def _matrix(taps: Taps, old: int) -> NDArray[np.float64]:
     return matrix
 
 
-def _affine(normalisation: Normalisation) -> tuple[F32, F32]:
+def affine(normalisation: Normalisation) -> tuple[F32, F32]:
     """(3,) and (3,): a plane, red first, is byte x gain + offset."""
     std = np.asarray(normalisation.std)
     gain, offset = 1 / (255 * std), -np.asarray(normalisation.mean) / std
@@ -197,7 +205,7 @@ def _empty(
     if normalisation is None:
         return np.zeros((count, height, width, 3), dtype=np.uint8)
     batch = np.empty((count, 3, height, width), dtype=np.float32)
-    batch[:] = _affine(normalisation)[1][:, None, None]
+    batch[:] = affine(normalisation)[1][:, None, None]
     return batch
 
 

@@ -57,7 +57,7 @@ def _weight(pixel, first, last, head, tail, between):
 def letterbox_kernel(
     pixels_ptr, table_ptr, out_ptr, stride_b, stride_c, stride_y, stride_x,
     gain_r, gain_g, gain_b, offset_r, offset_g, offset_b, height, width, blocks,
-    BLOCK: tl.constexpr,
+    WHOLE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """One block of pixels of one picture's input: resized, red first, normalised."""
     picture, block = (tl.program_id(0) // blocks).to(tl.int64), tl.program_id(0) % blocks
@@ -87,6 +87,8 @@ def letterbox_kernel(
             green += weight * tl.load(where + 1, mask=there, other=0).to(tl.float32)
             red += weight * tl.load(where + 2, mask=there, other=0).to(tl.float32)
 
+    if WHOLE:
+        red, green, blue = tl.floor(red + 0.5), tl.floor(green + 0.5), tl.floor(blue + 0.5)
     out = out_ptr + picture * stride_b + y * stride_y + x * stride_x
     inside = y < height
     kind = out_ptr.dtype.element_ty
@@ -121,6 +123,7 @@ def preprocess_on_gpu(
     normalisation: Normalisation | None = None,
     *,
     dtype: torch.dtype = torch.float16,
+    whole_bytes: bool = False,
 ) -> Tensor:
     """A batch of network input.
 
@@ -130,6 +133,8 @@ def preprocess_on_gpu(
         outer_px: (width, height) of the input; inner sizes lie within it.
         normalisation: what the network was trained to see; None for values / 255.
         dtype: of the result.
+        whole_bytes: round resized values to bytes first, as the path without a GPU does where it
+            hands bytes to a network.
 
     Returns:
         (B, 3, outer height, outer width) RGB in channels-last memory.
@@ -159,6 +164,7 @@ def preprocess_on_gpu(
             letterbox_kernel[(len(table) * blocks,)](
                 *(pixels, table.contiguous(), out, *out.stride(), *gain, *offset),
                 *(height, width, blocks),
+                WHOLE=whole_bytes,
                 BLOCK=PIXELS_BLOCK,
             )
     return out

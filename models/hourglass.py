@@ -37,6 +37,8 @@ from .stems import stem
 
 __all__ = [
     "FIELD_CELLS",
+    "IMAGENET_DEVIATION",
+    "IMAGENET_MEAN",
     "Hourglass",
     "HourglassConfig",
     "PoseMaps",
@@ -53,8 +55,8 @@ __all__ = [
 # The centre field is predicted in units of eight cells: targets then stay near one.
 FIELD_CELLS = 8.0
 # Of ImageNet's pictures, RGB in 0 to 1, as torchvision has them.
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
 class StackMaps(NamedTuple):
@@ -266,8 +268,8 @@ def _normalised(x: Tensor, pixels: PixelsName) -> Tensor:
     x = x / 255
     if pixels == "unit":
         return x
-    mean = x.new_tensor(_IMAGENET_MEAN)[:, None, None]
-    return (x - mean) / x.new_tensor(_IMAGENET_DEVIATION)[:, None, None]
+    mean = x.new_tensor(IMAGENET_MEAN)[:, None, None]
+    return (x - mean) / x.new_tensor(IMAGENET_DEVIATION)[:, None, None]
 
 
 def _replay(

@@ -12,7 +12,16 @@ from torch.nn import functional
 
 from ..hourglass import FIELD_CELLS, PoseMaps, StackedHourglass
 
-__all__ = ["OUTPUT_NAMES", "PeakSettings", "PoseGraph", "find_peaks", "gather", "refine"]
+__all__ = [
+    "OUTPUT_NAMES",
+    "PeakSettings",
+    "PoseGraph",
+    "find_peaks",
+    "gather",
+    "pixels",
+    "refine",
+    "sizes_px",
+]
 
 OUTPUT_NAMES = (
     "joints_input",
@@ -69,12 +78,12 @@ def gather(maps: PoseMaps, settings: PeakSettings) -> tuple[Tensor, ...]:
         field = torch.stack(last.field.flatten(2).chunk(3, 1), 1)  # (B, 3, J, h w)
         at = field.gather(3, index[:, None].expand(-1, 3, -1, -1))  # (B, 3, J, K)
         whole = torch.stack([index % width, index // width], 3)  # (B, J, K, 2)
-        centers = _pixels(at[:, :2].permute(0, 2, 3, 1) * FIELD_CELLS + whole)
-        sizes = at[:, 2].exp() * (_SIZE_CELLS * _STRIDE)
+        centers = pixels(at[:, :2].permute(0, 2, 3, 1) * FIELD_CELLS + whole)
+        sizes = sizes_px(at[:, 2])
     else:
         centers, sizes = cells[:, :, :0], scores[:, :, :0]
     seeds = _seeds(maps, settings, scores)
-    return _pixels(cells), scores, tags, centers, sizes, *seeds
+    return pixels(cells), scores, tags, centers, sizes, *seeds
 
 
 def find_peaks(heat: Tensor, count: int, window: int) -> tuple[Tensor, Tensor]:
@@ -134,10 +143,15 @@ def _seeds(maps: PoseMaps, settings: PeakSettings, like: Tensor) -> tuple[Tensor
     at = at.reshape(batch, -1, 2, settings.seeds).flip(2).permute(0, 3, 1, 2)  # (B, M, J, 2)
     whole = torch.stack([index % width, index // width], 3)[:, 0]  # (B, M, 2)
     # MoveNet counts cells from their upper left corner, we from their middle: half a cell.
-    joints = _pixels(at + whole[:, :, None] - 0.5)
-    return _pixels(whole.to(joints.dtype)), scores[:, 0], joints
+    joints = pixels(at + whole[:, :, None] - 0.5)
+    return pixels(whole.to(joints.dtype)), scores[:, 0], joints
 
 
-def _pixels(cells: Tensor) -> Tensor:
+def pixels(cells: Tensor) -> Tensor:
     """Input pixels of places in cells, both counted from the middle of the first."""
     return (cells + 0.5) * _STRIDE - 0.5
+
+
+def sizes_px(log_sizes: Tensor) -> Tensor:
+    """Input pixels of the sizes that a centre field tells."""
+    return log_sizes.exp() * (_SIZE_CELLS * _STRIDE)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import BadValue
+from .networks import Backend, chosen_network
 from .screen import bar, remark
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ def detect(
         Path | None, typer.Option(help="Folder for the pictures with the people drawn in.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Name of shipped weights, or an ONNX file.")
+        str | None, typer.Option(help="Name of shipped weights, an ONNX file, or a checkpoint.")
+    ] = None,
+    backend: Annotated[
+        Backend | None, typer.Option(help="What runs the network; torch: on a GPU, our kernels.")
     ] = None,
     min_score: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Leave out people that score less.")
@@ -39,11 +43,10 @@ def detect(
     """Find people in pictures and write them as COCO keypoint results."""
     from ..network import load_predictor
     from ..pipeline import PipelineSettings, run_frame_set
-    from .networks import chosen_network
 
     pictures = _pictures(paths)
     ids = image_ids(annotations, pictures)
-    predictor = load_predictor(chosen_network(model))
+    predictor = load_predictor(chosen_network(model, backend))
     results: list[dict[str, Any]] = []
     with bar("looking", len(pictures)) as step:
         for done, path in enumerate(pictures):

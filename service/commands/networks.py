@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..config import ModelSettings, load_settings
+if TYPE_CHECKING:
+    from ..config import ModelSettings, Settings
 
-__all__ = ["chosen_network"]
+__all__ = ["Backend", "chosen_network", "with_backend"]
 
 
-def chosen_network(name_or_file: str | None) -> ModelSettings:
-    """The network of the settings, or the one that was named: shipped weights or an ONNX file."""
+class Backend(StrEnum):
+    """What runs the network."""
+
+    onnx = "onnx"
+    torch = "torch"
+
+
+def chosen_network(name_or_file: str | None, backend: Backend | None = None) -> ModelSettings:
+    """The network of the settings, or the one that was named.
+
+    Args:
+        name_or_file: shipped weights, an ONNX file, or a checkpoint for the torch backend.
+        backend: instead of the settings'.
+    """
+    from ..config import load_settings
+
     settings = load_settings().model
+    if backend is not None:
+        settings = settings.model_copy(update={"backend": backend.value})
     if name_or_file is None:
         return settings
-    if name_or_file.endswith(".onnx"):
+    if name_or_file.endswith((".onnx", ".ckpt")):
         return settings.model_copy(update={"weights": Path(name_or_file)})
     return settings.model_copy(update={"name": name_or_file, "weights": None})
+
+
+def with_backend(settings: Settings, backend: Backend) -> Settings:
+    """The same settings with another backend."""
+    model = settings.model.model_copy(update={"backend": backend.value})
+    return settings.model_copy(update={"model": model})

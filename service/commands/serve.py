@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .networks import Backend, with_backend
+
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
@@ -15,6 +17,9 @@ def serve(
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings as YAML.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept.")] = None,
+    backend: Annotated[
+        Backend | None, typer.Option(help="What runs the network; torch: on a GPU, our kernels.")
+    ] = None,
 ) -> None:
     """Run the service and its page. Options win over QUADGLASS_* variables, those over --config."""
     from ..config import load_settings
@@ -25,4 +30,6 @@ def serve(
     settings = settings.model_copy(update={"http": settings.http.model_copy(update=changes)})
     if data_dir is not None:
         settings = settings.model_copy(update={"data_dir": data_dir})
+    if backend is not None:
+        settings = with_backend(settings, backend)
     listen(settings)

@@ -45,11 +45,15 @@ def on_device(device):
     from kernels.peaks import Peaks
     from kernels.peaks_triton import find_peaks_on_gpu
 
-    def run(heat, tags, rules):
+    def run(heat, tag_maps, rules):
         found = find_peaks_on_gpu(
-            torch.from_numpy(heat).to(device), torch.from_numpy(tags).to(device), rules
+            torch.from_numpy(heat).to(device), torch.from_numpy(tag_maps).to(device), rules
         )
-        return Peaks(*(tensor.cpu().numpy() for tensor in found))
+        cells, scores, tags, places = (tensor.cpu().numpy() for tensor in found)
+        real = scores > 0
+        whole = np.stack([places % heat.shape[3], places // heat.shape[3]], axis=3)
+        assert (np.abs(cells - whole)[real] <= 0.5).all()
+        return Peaks(cells, scores, tags)
 
     return run
 
