@@ -35,6 +35,7 @@ class LabelledPerson:
     area_px2: float
     source: str  # who made the labels
     mask_value: int  # of this person in the photo's mask file, 0 if there is none
+    head_px: float = float("nan")  # from the neck to the top of the head, where both are labelled
 
     @property
     def labelled(self) -> bool:
@@ -130,7 +131,16 @@ def _person(annotation: dict[str, Any]) -> LabelledPerson:
         area_px2=float(annotation.get("area", box[2] * box[3])),
         source=str(annotation.get("source", "human" if "neck_headtop" not in annotation else "")),
         mask_value=int(annotation.get("mask_value", 0)),
+        head_px=_head(annotation.get("neck_headtop")),
     )
+
+
+def _head(neck_headtop: list[list[float]] | None) -> float:
+    """Its length, NaN where not both ends are labelled."""
+    if neck_headtop is None or min(end[2] for end in neck_headtop) <= 0:
+        return float("nan")
+    (x, y, _), (x_top, y_top, _) = neck_headtop
+    return float(np.hypot(x_top - x, y_top - y))
 
 
 def _corners(boxes: F64) -> F64:
