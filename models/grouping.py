@@ -14,7 +14,7 @@ how sure a person is, who was found twice.
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,13 @@ from .likeness import first_of_each, likeness, without_repeats
 from .sighting import Sighting
 from .skeleton import TORSO_OUT
 
-__all__ = ["DecodeSettings", "group"]
+__all__ = ["DecodeSettings", "FillName", "group"]
 
 F64: TypeAlias = NDArray[np.float64]
 Int: TypeAlias = NDArray[np.intp]
+# How a joint without a sure peak is given a place: not at all, by a weak peak where the person's
+# centre expects it, or, if there is none either, where a centre that can be trusted expects it.
+FillName: TypeAlias = Literal["none", "peaks", "expected"]
 
 _TORSO = (5, 6, 11, 12)  # the centre of a person is the mean of these in training, so here too
 _SMALLEST_CELLS = 2.0  # nobody is taken to be smaller: spreads would vanish
@@ -49,6 +52,7 @@ class DecodeSettings:
     center_spread: float = 0.45  # over the person's size
     place_spread: float = 0.26  # over the person's size
     gate: float = 9.0  # largest misfit, that is three spreads
+    fill: FillName = "expected"  # filled joints are marked as inferred
     least_joints: int = 3  # of a person founded on a centre
     least_joints_unseeded: int = 4
     least_score: float = 0.25  # of a person
@@ -120,7 +124,9 @@ def _sightings(
     score = scores.sum(1) / np.maximum(has.sum(1), 1) * np.sqrt(has.mean(1))
     weak_px, weak_scores = _taken(candidates, groups.filled)
     placed_px, placed_scores = _placed(candidates, seeds, joints_px, settings)
-    fills = groups.filled >= 0
+    fills = (groups.filled >= 0) & (settings.fill != "none")
+    if settings.fill != "expected":
+        placed_px, placed_scores = np.full_like(placed_px, np.nan), np.zeros_like(placed_scores)
     joints_px = np.where(has[..., None], joints_px, np.where(fills[..., None], weak_px, placed_px))
     scores = np.where(has, scores, np.where(fills, weak_scores, placed_scores))
     return [
