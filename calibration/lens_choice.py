@@ -17,6 +17,7 @@ __all__ = [
     "PARTS",
     "LensChoice",
     "LensPart",
+    "check_words",
     "first_numbers",
     "free_numbers",
     "parse_fixed",
@@ -118,6 +119,16 @@ def parse_fixed(words: Sequence[str], cameras: Sequence[str]) -> dict[str, froze
         for camera in [name] if name else cameras:
             fixed[camera] |= {part}
     return fixed
+
+
+def check_words(models: Sequence[str], fixed: Sequence[str]) -> None:
+    """Nothing, if the words are understood, whatever the cameras are called.
+
+    Raises:
+        BadInput: a word that is not understood.
+    """
+    for words, parse in ((models, parse_models), (fixed, parse_fixed)):
+        parse(words, [word.strip().rpartition(":")[0] for word in words if ":" in word])
 
 
 def check_choice(camera: str, choice: LensChoice) -> None:

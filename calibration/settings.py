@@ -8,7 +8,7 @@ from typing import Literal
 
 from .camera import F64
 from .errors import BadFootage, BadInput, UnknownCamera
-from .lens_choice import WHOLE, LensChoice, LensPart, check_choice
+from .lens_choice import WHOLE, LensChoice, LensPart, check_choice, parse_models
 from .projection import LensModel, model_of
 from .rig import Rig, RigKind
 
@@ -19,6 +19,7 @@ __all__ = [
     "check_settings",
     "kind_of",
     "lenses_in",
+    "models_of",
 ]
 
 
@@ -72,6 +73,27 @@ def lenses_in(
         )
     lenses = {camera.name: (camera.K, camera.dist) for camera in found}
     return lenses, {camera.name: camera.size_px for camera in found}
+
+
+def models_of(
+    words: Sequence[str], cameras: Sequence[str], known: Mapping[str, tuple[F64, F64]]
+) -> dict[str, LensModel]:
+    """The model of each camera's lens by words such as `fisheye` and `cam0:pinhole8`.
+
+    A camera that no word names keeps the model of its known lens, or has five coefficients.
+
+    Raises:
+        BadInput: a word that is not understood.
+    """
+    if not words:
+        return {}
+    named = parse_models(words, cameras)
+    every = any(":" not in word for word in words)
+    return {
+        name: model
+        for name, model in named.items()
+        if every or name not in known or any(word.startswith(f"{name}:") for word in words)
+    }
 
 
 def check_settings(settings: CalibrateSettings, cameras: Sequence[str]) -> None:

@@ -14,7 +14,10 @@ from typing import Any
 from calibration.board import check_board_for_rig, parse_board
 from calibration.calibrate import CalibrateSettings, Calibration, Progress, calibrate
 from calibration.errors import Cancelled
+from calibration.lens_choice import check_words, parse_fixed
 from calibration.prepare import footage_from_dir, footage_from_quad, parse_layout
+from calibration.rig import Rig
+from calibration.settings import lenses_in, models_of
 
 from .config import StoreSettings
 from .errors import Conflict, QueueFull, code_of
@@ -42,16 +45,21 @@ class CalibrationRequest:
     reference: str | None = None  # the camera that anchors the world
     world: str | None = None  # reference | board | floor
     world_moment: str | None = None  # whose board is the world
+    lens: str | None = None  # models of lenses: fisheye, or cam0:fisheye,cam1:pinhole5
+    lenses: str | None = None  # a calibration whose lenses are known
+    fix: str | None = None  # what of a lens stays: center, or cam0:distortion
+    bend: bool = False  # the board may be bent
 
     def check(self) -> None:
         """Refuses what cannot be read before anything is kept.
 
         Raises:
-            BadBoard, BadLayout: it makes no sense.
+            BadBoard, BadLayout, BadInput: it makes no sense.
         """
         check_board_for_rig(parse_board(self.board, self.square_mm))
         if self.layout is not None:
             parse_layout(self.layout)
+        check_words(_words(self.lens), _words(self.fix))
 
 
 class CalibrationJobs:
@@ -130,10 +138,12 @@ class CalibrationJobs:
 
     def _calibrate(self, job: Job) -> None:
         try:
+            request = CalibrationRequest(**job.request)
             calibration = _calibration_of(
                 self.board.directory(job.id) / "footage",
                 job.rig,
-                CalibrationRequest(**job.request),
+                request,
+                self._store.calibrated_rig(request.lenses) if request.lenses else None,
                 lambda step: self.board.progress(job.id, step.stage, step.done, step.total),
                 lambda: self._stopping or job.id in self._cancelled,
             )
@@ -169,6 +179,7 @@ def _calibration_of(
     folder: Path,
     name: str,
     request: CalibrationRequest,
+    known: Rig | None,
     progress: Callable[[Progress], None],
     cancelled: Callable[[], bool],
 ) -> Calibration:
@@ -182,5 +193,18 @@ def _calibration_of(
         for key in ("kind", "reference", "world", "world_moment")
         if (value := getattr(request, key)) is not None
     }
-    settings = CalibrateSettings(name=name, **options)
+    lenses, sizes_px = lenses_in(known, footage.cameras) if known is not None else ({}, {})
+    settings = CalibrateSettings(
+        name=name,
+        known_lenses=lenses,
+        known_sizes_px=sizes_px,
+        models=models_of(_words(request.lens), footage.cameras, lenses),
+        fixed=parse_fixed(_words(request.fix), footage.cameras),
+        bend=request.bend,
+        **options,
+    )
     return calibrate(footage, board, settings, progress=progress, cancelled=cancelled)
+
+
+def _words(text: str | None) -> list[str]:
+    return (text or "").replace(",", " ").split()

@@ -55,6 +55,24 @@ def calibrate(
         Path | None,
         typer.Option(metavar="FILE", help="Lenses that are known and stay: any rig file."),
     ] = None,
+    lens: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODEL",
+            help="pinhole5 (if not given), pinhole8 or fisheye; of one camera as cam0:fisheye.",
+        ),
+    ] = None,
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PART",
+            help="What of a lens stays: center, aspect, distortion, focal; cam0:center for one. "
+            "Of known lenses (--lenses) all, if not given.",
+        ),
+    ] = None,
+    bend: Annotated[
+        bool, typer.Option("--bend", help="The board may be bent: find how far and make up for it.")
+    ] = False,
     distance: Annotated[
         list[str] | None,
         typer.Option(metavar="A:B:METRES", help="Measured between two lenses, to check the scale."),
@@ -70,9 +88,10 @@ def calibrate(
     from calibration.calibrate import CalibrateSettings
     from calibration.calibrate import calibrate as run
     from calibration.layout import parse_layout
+    from calibration.lens_choice import parse_fixed
     from calibration.prepare import footage_from_dir, footage_from_quad
     from calibration.rig_file import rig_to_yaml
-    from calibration.settings import lenses_in
+    from calibration.settings import lenses_in, models_of
 
     from .export import read_rig
 
@@ -95,6 +114,9 @@ def calibrate(
         world_moment=world_moment,
         known_lenses=known[0],
         known_sizes_px=known[1],
+        models=models_of(lens or [], pictures.cameras, known[0]),
+        fixed=parse_fixed(fix or [], pictures.cameras),
+        bend=bend,
         distances=tuple(_distance(word) for word in distance or ()),
         workers=len(os.sched_getaffinity(0)),
     )

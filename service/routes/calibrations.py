@@ -32,9 +32,19 @@ _VALUES = {
     "layout": "How four cameras lie in one picture: `2x2`, `4x1`, `1x4` or `x,y,w,h;…`.",
     "reference": "The camera that anchors the world; the first if absent.",
     "world": "`reference` (that camera is the origin), `board` or `floor` (where the board lay).",
+    "lens": "Model of the lenses: `pinhole5` (if absent), `pinhole8` or `fisheye`; of single "
+    "cameras as `cam0:fisheye,cam1:pinhole8`.",
+    "lenses": "Id of a calibration whose lenses are known and stay (import it with PUT rig.yaml).",
+    "fix": "What of the lenses stays: `center`, `aspect`, `distortion`, `focal`, of one camera as "
+    "`cam0:center`; all of a known lens if absent.",
+    "bend": "`true` if the board may be bent: how far is found and made up for.",
     "world_moment": "Name of the moment whose board is the world; the one most cameras saw.",
 }
-_CHOICES = {"kind": ("quad", "stereo", "multi"), "world": ("reference", "board", "floor")}
+_CHOICES = {
+    "kind": ("quad", "stereo", "multi"),
+    "world": ("reference", "board", "floor"),
+    "bend": ("true", "false"),
+}
 # The page carries its own styles and drawings and loads nothing.
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 _BODY = pictures_body(
@@ -56,6 +66,8 @@ async def post_calibration(rig: str, request: Request, service: ServiceDep) -> J
     async with request.form(max_files=limits.footage_pictures, max_fields=len(_VALUES) + 1) as form:
         wanted = _request(form)
         wanted.check()
+        if wanted.lenses is not None:
+            service.store.calibration(wanted.lenses)
         files = [Upload(name, one.filename or "", one.file) for name, one in uploads(form)]
         if not files:
             raise NoViews("no footage in the form; send a video, pictures or a zip for each camera")
@@ -147,6 +159,10 @@ def _request(form: FormData) -> CalibrationRequest:
         reference=values.get("reference") or None,
         world=values.get("world") or None,
         world_moment=values.get("world_moment") or None,
+        lens=values.get("lens") or None,
+        lenses=values.get("lenses") or None,
+        fix=values.get("fix") or None,
+        bend=values.get("bend") == "true",
     )
 
 

@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from calibration.calibrate import Calibration, Progress
+from calibration.calibrate import CalibrateSettings, Calibration, Progress
 from calibration.errors import Cancelled
 from service import calibration_jobs
 from service.config import Settings, StoreSettings
@@ -235,6 +235,9 @@ def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]
         ({**BOARD, "kind": "sextet"}, "/kind"),
         ({**BOARD, "world": "moon"}, "/world"),
         ({**BOARD, "bored": "9x6"}, "/bored"),
+        ({**BOARD, "lens": "cam0:fish"}, "/lens"),
+        ({**BOARD, "fix": "middle"}, "/fix"),
+        ({**BOARD, "bend": "a bit"}, "/bend"),
     ],
 )
 def test_values_that_make_no_sense(
@@ -253,6 +256,38 @@ def test_a_layout_that_does_not_fit(refusing: httpx.Client) -> None:
             files={"footage": ("a.png", chessboard())},
         )
         problem(response, 422, "bad_layout")
+
+
+def test_lenses_of_a_calibration_that_is_not_there(refusing: httpx.Client) -> None:
+    files = {"left": ("a.png", chessboard())}
+    response = refusing.post(CALIBRATIONS, data={**BOARD, "lenses": "c99"}, files=files)
+    problem(response, 404, "not_found")
+
+
+def test_what_is_said_of_the_lenses_reaches_the_calibration(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[CalibrateSettings] = []
+
+    def look(_footage: Any, _board: Any, settings: CalibrateSettings, **_more: Any) -> Calibration:
+        asked.append(settings)
+        return Calibration(RIG, {})
+
+    monkeypatch.setattr(calibration_jobs, "calibrate", look)
+    client.post("/v1/rigs", json={"name": "pair"})
+    names = [camera.name for camera in RIG.cameras]
+    files = [(name, ("01.png", chessboard())) for name in names]
+    first = client.post(CALIBRATIONS, data=BOARD, files=files)
+    known = over(client, first.headers["Location"])["calibration"]
+    said = {"lens": f"{names[0]}:pinhole5", "lenses": known, "fix": "center", "bend": "true"}
+    second = client.post(CALIBRATIONS, data={**BOARD, **said}, files=files)
+    assert over(client, second.headers["Location"])["state"] == "done"
+    assert (asked[0].models, asked[0].fixed[names[0]], asked[0].bend) == ({}, frozenset(), False)
+    assert asked[1].models == {names[0]: "pinhole5"}
+    assert asked[1].fixed == dict.fromkeys(names, frozenset({"center"}))
+    assert asked[1].bend
+    np.testing.assert_array_equal(asked[1].known_lenses[names[1]][0], RIG.cameras[1].K)
+    assert asked[1].known_sizes_px[names[1]] == RIG.cameras[1].size_px
 
 
 def test_a_form_without_footage(refusing: httpx.Client) -> None:
