@@ -68,6 +68,14 @@ def test_reference_gradients_are_derivatives(kind):
     assert torch.autograd.gradcheck(lambda x: reference(x, kind), (x,))
 
 
+@pytest.mark.parametrize("kind", GATED)
+def test_gated_gradients_are_derivatives(kind):
+    torch.manual_seed(0)
+    x = torch.randn(3, 6, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, b: gate(x, kind, b, backend="reference"), (x, bias))
+
+
 def test_values_by_hand():
     x = torch.tensor([-4.0, -1.5, 0.0, 1.0, 5.0])
     assert activate(x, "hard_swish").tolist() == pytest.approx([0, -0.375, 0, 2 / 3, 5])

@@ -72,6 +72,23 @@ def test_planes_as_defined(normalised, size, inner):
 
 
 @pytest.mark.parametrize(("size", "inner"), SIZES.values(), ids=SIZES)
+def test_device_code_rounds_to_bytes_if_asked(device, size, inner):
+    """The same bytes as the CPU's, but for sums that end in a half and round either way."""
+    import torch
+
+    from kernels.preprocess_triton import preprocess_on_gpu, table_of
+
+    image, outer = picture(size), (24, 16)
+    table = table_of([(image.shape[1], image.shape[0])], [inner]).to(device)
+    flat, rules = torch.from_numpy(image.ravel()).to(device), Normalisation(std=(1 / 255,) * 3)
+    out = preprocess_on_gpu(flat, table, outer, rules, dtype=torch.float32, whole_bytes=True).cpu()
+    wanted = np.floor(reference([image], [inner], outer) + 0.5)[..., ::-1].transpose(0, 3, 1, 2)
+    off = np.abs(out.numpy() - wanted)
+    assert off.max() <= 1.001
+    assert (off > 0.001).mean() < 0.02
+
+
+@pytest.mark.parametrize(("size", "inner"), SIZES.values(), ids=SIZES)
 @pytest.mark.skipif(not compiled(), reason="numba is not installed")
 def test_bytes_as_defined(size, inner):
     """Rounded to the nearest, so off by half a level and float32's rounding of 255."""

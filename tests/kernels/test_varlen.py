@@ -100,6 +100,42 @@ def test_interleaved_heads(device):
     assert_agrees(operation, by("reference", pack, causal=True), whole.unbind(1), torch.float32)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning")
+def test_not_a_number_stays_in_its_row(device):
+    """A NaN in a query spoils its own row; one in a key spoils its sequence and no other."""
+    pack = ([20, 0, 45], [20, 5, 45])
+    q, k, v = operands(pack, torch.float32, device, heads=1)
+    for backend in ("triton", "cpu", "reference"):
+        operation = by(backend, pack, causal=False, device=device)
+        clean = operation(q, k, v)
+        bad_q, bad_k = q.clone(), k.clone()
+        bad_q[30, 0, 3], bad_k[7, 0, 2] = torch.nan, torch.nan
+        out = operation(bad_q, bad_k, v)
+        assert out[30].isnan().all(), backend
+        assert out[:20].isnan().all(), backend
+        rest = [row for row in range(20, 65) if row != 30]
+        assert relative(out[rest], clean[rest]) < TOLERANCE[torch.float32], backend
+
+
+def test_large_logits(device):
+    """Logits to about +-1500, see the dense test for what may be expected of them."""
+    pack = ([33, 66], [40, 66])
+    q, k, v = operands(pack, torch.float32, device, heads=1)
+    exact = [x.cpu().double() for x in (100 * q, k, v)]
+    wanted = by("reference", pack, causal=False)(*exact)
+    found = by("triton", pack, causal=False, device=device)(100 * q, k, v)
+    assert relative(found, wanted) < 1e-3
+
+
+@pytest.mark.parametrize("causal", [False, True], ids=["full", "causal"])
+def test_reference_gradients_are_derivatives(causal):
+    pack = ([2, 0, 3], [3, 1, 2])
+    inputs = operands(pack, torch.float64, "cpu", heads=1, size=2)
+    operands_ = [x.requires_grad_() for x in inputs]
+    assert torch.autograd.gradcheck(by("reference", pack, causal=causal), operands_)
+
+
 def test_rule_by_hand():
     """Even and short is padded, long and ragged is looped, one sequence never pads for nothing."""
     assert pads([17] * 30, [17] * 30, 4, 16)
