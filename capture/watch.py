@@ -9,7 +9,8 @@ against all of its past.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from calibration.camera import calibrated_from_frame, project
 from calibration.rig import Rig
 
 from .anatomy import BONES
+from .errors import BadResult
 from .online import Running, Steps, following, mean_after, quantile_after, started
 from .people import F64, NO_ID, Person
 
@@ -25,6 +27,7 @@ __all__ = ["CameraDrift", "Watch", "WatchSettings", "bone_lengths", "view_residu
 _FIRST = [a for a, _, _ in BONES]
 _SECOND = [b for _, b, _ in BONES]
 SHARES = (0.5, 0.95)  # quantiles that are followed
+STATE_FORMAT = "quadglass-watch/1"
 MAX_PEOPLE = 256  # whose bones are kept; the first to have come are forgotten first
 
 
@@ -142,6 +145,48 @@ class Watch:
         # One camera that moved drags the points with it and raises the others' residuals too.
         return tuple(sorted(found, key=lambda drift: -drift.recent_px / drift.usual_px))
 
+    def state(self) -> dict[str, Any]:
+        """All that it knows, as JSON-able values."""
+        return {
+            "format": STATE_FORMAT,
+            "cameras": list(self.rig.names),
+            "residuals": {str(share): _listed(one) for share, one in self._residuals.items()},
+            "latency": {str(share): _listed(one) for share, one in self._latency.items()},
+            "bones": {str(identity): _listed(one) for identity, one in self._bones.items()},
+            "block": self._block,
+            "block_mean": _listed(self._block_mean),
+            "usual": _listed(self._usual),
+            "variance": _listed(self._variance),
+            "recent": _numbers(self._recent),
+            "last": _numbers(self._last),
+        }
+
+    @staticmethod
+    def restore(rig: Rig, settings: WatchSettings | None, state: Mapping[str, Any]) -> Watch:
+        """A watch that goes on where `state` was taken.
+
+        Raises:
+            BadResult: the state is not one that `state()` gave for these cameras.
+        """
+        watch = Watch(rig, settings or WatchSettings())
+        try:
+            if state["format"] != STATE_FORMAT or tuple(state["cameras"]) != rig.names:
+                raise ValueError(f"format {state['format']!r} of cameras {state['cameras']}")
+            watch._residuals = {share: _running(state["residuals"][str(share)]) for share in SHARES}
+            watch._latency = {share: _running(state["latency"][str(share)]) for share in SHARES}
+            watch._bones = {int(one): _running(bones) for one, bones in state["bones"].items()}
+            watch._block = state["block"]
+            watch._block_mean = _running(state["block_mean"])
+            watch._usual = _running(state["usual"])
+            watch._variance = _running(state["variance"])
+            watch._recent, watch._last = _array(state["recent"]), _array(state["last"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadResult(
+                f"not a watch's state for these cameras ({type(error).__name__}: {error}); "
+                "start to watch anew"
+            ) from error
+        return watch
+
     def _close_block(self) -> None:
         """A second is over: the recent residual follows it, the past takes it in."""
         mean = self._block_mean.last
@@ -179,3 +224,22 @@ def bone_lengths(positions: F64) -> F64:
     """(..., B) metres of `anatomy.BONES` in bodies (..., J, 3), NaN where an end is missing."""
     ends = positions[..., _FIRST, :] - positions[..., _SECOND, :]
     return np.asarray(np.sqrt((ends**2).sum(axis=-1)))
+
+
+def _listed(running: Running) -> dict[str, Any]:
+    return {one.name: _numbers(getattr(running, one.name)) for one in fields(Running)}
+
+
+def _running(values: Mapping[str, Any]) -> Running:
+    return Running(**{one.name: _array(values[one.name]) for one in fields(Running)})
+
+
+def _numbers(array: F64) -> Any:
+    """Numbers in lists as the array is shaped, None for NaN."""
+    numbers = np.array(array, dtype=object)
+    numbers[~np.isfinite(array)] = None
+    return numbers.tolist()
+
+
+def _array(values: Any) -> F64:
+    return np.asarray(values, dtype=np.float64)

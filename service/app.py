@@ -113,7 +113,9 @@ def _assemble(
     return Service(
         settings=settings,
         store=store,
-        captures=Captures(Takes(settings.data_dir), TrackSettings(), settings.store),
+        captures=Captures(
+            Takes(settings.data_dir), store.calibrated_rig, TrackSettings(), settings.store
+        ),
         queue=own[0],
         workers=own[1],
         jobs=CalibrationJobs(board, store, settings.store, metrics),

@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
+from calibration.rig import Rig
 from capture.people import Frame
+from capture.regions import Lookout
 from capture.result import frame_to_json
 from capture.track import Tracker, TrackSettings
 
+from .capture_health import CaptureHealth
 from .config import StoreSettings
 from .errors import BadValue
 from .takes import Take, TakeRecord, Takes
+from .task import Hint
 from .watchers import Watchers
 
 __all__ = ["Captures", "LiveCapture", "Turn"]
@@ -52,8 +58,14 @@ class LiveCapture:
     Used from the event loop only; the disk is written in a thread.
     """
 
-    def __init__(self, take: Take, tracking: TrackSettings, store: StoreSettings) -> None:
+    def __init__(
+        self, take: Take, rig: Callable[[], Rig], tracking: TrackSettings, store: StoreSettings
+    ) -> None:
         self.take = take
+        self._rig = rig
+        self._health: CaptureHealth | None = None  # read at first use, as the tracker is
+        self._health_lock = threading.Lock()
+        self._lookout: Lookout | None = None
         self.watchers = Watchers()
         self._tracking = tracking
         self._store = store
@@ -104,6 +116,21 @@ class LiveCapture:
                 field="/timestamp_ns",
             )
 
+    def expect(self, timestamp_ns: int) -> Hint:
+        """Where everybody should be at that time, by the results so far; small enough to send.
+
+        Raises:
+            BadResult: the tracker's state on the disk is of another version.
+        """
+        if self._tracker is None:
+            self._tracker = self._as_left()
+        predicted = self._tracker.predict(timestamp_ns)
+        if not self.take.record.regions:
+            return Hint(predicted)
+        if self._lookout is None:
+            self._lookout = Lookout(self._rig())
+        return Hint(predicted, self._lookout.regions(predicted))
+
     def enter(self, timestamp_ns: int) -> Turn:
         """The next place in the capture.
 
@@ -123,12 +150,16 @@ class LiveCapture:
             self._turns.remove(turn)
             turn.over.set_result(None)
 
-    async def keep(self, frame: Frame, previews: Mapping[str, bytes]) -> dict[str, Any]:
+    async def keep(
+        self, frame: Frame, previews: Mapping[str, bytes], hint: Hint | None = None
+    ) -> dict[str, Any]:
         """The result with its people named, once it is on the disk. Only at the frame's turn."""
         start = time.perf_counter()
         if self._tracker is None:
             self._tracker = self._as_left()
         people = self._tracker.update(frame.people, frame.timestamp_ns)
+        if self._lookout is not None and hint is not None:
+            self._lookout.saw(hint.predicted, people)
         track_ms = (time.perf_counter() - start) * 1e3
         named = replace(
             frame, people=tuple(people), timings_ms={**frame.timings_ms, "track": track_ms}
@@ -147,7 +178,9 @@ class LiveCapture:
         self, frame: Frame, state: dict[str, Any], previews: Mapping[str, bytes]
     ) -> dict[str, Any]:
         result = frame_to_json(frame)
+        health = self.health()  # before, or this result would be taken in twice
         self.take.append(result, state)
+        health.update(frame)
         if self._store.keep_frames == "none":
             return result  # the pictures were for somebody who looks on
         try:
@@ -162,6 +195,19 @@ class LiveCapture:
             logger.warning("capture %s: pictures not kept: %s", self.take.record.name, error)
         return result
 
+    def health(self) -> CaptureHealth:
+        """How the cameras fare. Reads results at first use, so not from the event loop."""
+        with self._health_lock:
+            if self._health is None:
+                self._health = CaptureHealth(self.take, self._rig())
+        return self._health
+
+    def close(self) -> None:
+        """Lets another process go on with it."""
+        if self._health is not None and self._tracker is not None:
+            self._health.save()
+        self.take.close()
+
     def _as_left(self) -> Tracker:
         """The tracker as it was saved with the last result."""
         last = self.take.last()
@@ -171,8 +217,15 @@ class LiveCapture:
 class Captures:
     """All captures of the service (state: the ones in use)."""
 
-    def __init__(self, takes: Takes, tracking: TrackSettings, store: StoreSettings) -> None:
+    def __init__(
+        self,
+        takes: Takes,
+        rig_of: Callable[[str], Rig],
+        tracking: TrackSettings,
+        store: StoreSettings,
+    ) -> None:
         self._takes = takes
+        self._rig_of = rig_of  # a calibration's rig
         self._tracking = tracking
         self._store = store
         self._live: dict[str, LiveCapture] = {}
@@ -187,13 +240,14 @@ class Captures:
         if name not in self._live:
             take = await run_in_threadpool(self._takes.take, name)
             # Two requests may have read it; only one may take frames.
-            self._live.setdefault(name, LiveCapture(take, self._tracking, self._store))
+            rig = partial(self._rig_of, take.record.calibration)
+            self._live.setdefault(name, LiveCapture(take, rig, self._tracking, self._store))
         return self._live[name]
 
     def close(self) -> None:
         """Lets other processes go on with the captures."""
         for live in self._live.values():
-            live.take.close()
+            live.close()
         self._live.clear()
 
     async def all(self) -> list[LiveCapture]:

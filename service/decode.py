@@ -17,12 +17,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from capture.regions import Region
 from models.letterbox import rescale
 
 from .errors import BrokenImage, NotAnImage, TooManyPixels
 from .picture_header import Header, is_cut_off, read_header
 
-__all__ = ["Picture", "decode"]
+__all__ = ["Picture", "decode", "part_of"]
 
 F64 = NDArray[np.float64]
 _REDUCED = {
@@ -97,6 +98,17 @@ def decode(
             field=pointer,
         )
     return Picture(np.asarray(decoded, dtype=np.uint8), size_px, 1 / reduction)
+
+
+def part_of(picture: Picture, region: Region) -> Picture:
+    """The part of a whole picture, widened to whole pixels of what was decoded."""
+    height, width = picture.image.shape[:2]
+    step = round(1 / picture.scale)
+    x, y = region.x // step, region.y // step
+    right = min(-(-(region.x + region.width) // step), width)
+    bottom = min(-(-(region.y + region.height) // step), height)
+    part = np.ascontiguousarray(picture.image[y:bottom, x:right])
+    return Picture(part, picture.size_px, picture.scale, (x * step, y * step))
 
 
 def _reduction(header: Header, target_side: int | None) -> int:

@@ -17,7 +17,7 @@ from .captures import LiveCapture, Turn
 from .errors import Conflict, NoViews
 from .forms import Form, integer
 from .state import Service
-from .task import Answer, Result
+from .task import Answer, Hint, Result
 
 __all__ = ["Accepted", "Posted", "accept", "calibration_for", "finish", "posted_in"]
 
@@ -42,6 +42,7 @@ class Accepted:
     future: asyncio.Future[Answer]
     capture: LiveCapture | None
     turn: Turn | None
+    hint: Hint | None = None  # that went with it
 
 
 def posted_in(form: Form) -> Posted:
@@ -75,8 +76,13 @@ async def accept(service: Service, rig: str, posted: Posted, *, patient: bool = 
         capture.check_time(timestamp_ns)
     store = service.settings.store
     keeps = capture is not None and (store.keep_frames != "none" or capture.watched_in_pictures)
+    hint = None if capture is None else capture.expect(timestamp_ns)
     future = await service.post(
-        posted.images, cameras, preview_side=store.preview_side if keeps else 0, patient=patient
+        posted.images,
+        cameras,
+        preview_side=store.preview_side if keeps else 0,
+        patient=patient,
+        hint=hint,
     )
     try:
         turn = None if capture is None else capture.enter(timestamp_ns)
@@ -84,7 +90,7 @@ async def accept(service: Service, rig: str, posted: Posted, *, patient: bool = 
         future.cancel()
         raise
     names = tuple(posted.images)
-    return Accepted(rig, calibration, timestamp_ns, names, future, capture, turn)
+    return Accepted(rig, calibration, timestamp_ns, names, future, capture, turn, hint)
 
 
 async def finish(service: Service, accepted: Accepted) -> dict[str, Any]:
@@ -98,7 +104,7 @@ async def finish(service: Service, accepted: Accepted) -> dict[str, Any]:
     try:
         result = await service.result(accepted.future)
         await turn.come()
-        kept = await capture.keep(_frame(accepted, result), result.previews)
+        kept = await capture.keep(_frame(accepted, result), result.previews, accepted.hint)
     finally:
         capture.leave(turn)
     service.metrics.people.inc(len(kept["people"]))

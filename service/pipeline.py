@@ -18,11 +18,12 @@ from calibration.errors import WrongFrameSize
 from calibration.rig import Rig
 from capture.frame import CaptureSettings, people_in_frame
 from capture.people import FramePeople, Person, Prediction
+from capture.regions import Region
 from models.grouping import DecodeSettings, group
 from models.predictor import Predictor
 from models.sighting import Sighting
 
-from .decode import Picture, decode
+from .decode import Picture, decode, part_of
 
 __all__ = [
     "PipelineSettings",
@@ -56,6 +57,7 @@ class Views:
     rig: Rig | None
     timings_ms: Timings = field(default_factory=dict)
     predicted: Sequence[Prediction] = ()  # where tracked people are expected, if that is known
+    parts: Mapping[str, Picture] = field(default_factory=dict)  # looked at instead of the whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,23 @@ def run_pictures(
 
 
 def decode_views(
-    images: Mapping[str, bytes], rig: Rig | None, target_side: int, settings: PipelineSettings
+    images: Mapping[str, bytes],
+    rig: Rig | None,
+    target_side: int,
+    settings: PipelineSettings,
+    *,
+    predicted: Sequence[Prediction] = (),
+    regions: Mapping[str, Region] | None = None,
 ) -> Views:
     """The pictures of one moment, checked against the rig.
+
+    Args:
+        images: encoded, by camera.
+        rig: the calibrated cameras; without one people stay 2D.
+        target_side: of the network's input.
+        settings: of each step.
+        predicted: where a tracker expects people.
+        regions: parts of pictures to look at alone, by camera.
 
     Raises:
         ServiceError: a picture is too large, of an unknown kind or damaged.
@@ -111,12 +127,20 @@ def decode_views(
         if rig is not None:
             for name in images:
                 rig.camera(name)  # before any decoding
-        pictures = {
-            name: decode(data, max_pixels=settings.max_pixels, target_side=target_side, field=name)
-            for name, data in images.items()
-        }
+        regions = regions or {}
+        pictures = {}
+        for name, data in images.items():
+            side = _side_of_whole(regions.get(name), rig, name, target_side)
+            pictures[name] = decode(
+                data, max_pixels=settings.max_pixels, target_side=side, field=name
+            )
         check_sizes(pictures, rig)
-    return Views(pictures, rig, timings)
+        parts = {
+            name: part_of(pictures[name], region)
+            for name, region in regions.items()
+            if name in pictures
+        }
+    return Views(pictures, rig, timings, predicted, parts)
 
 
 def run_views(
@@ -124,7 +148,11 @@ def run_views(
 ) -> list[Seen]:
     """Who is in each of some frame sets; all their pictures go through the network at once."""
     network: Timings = {}
-    images = [picture.image for views in batch for picture in views.pictures.values()]
+    images = [
+        views.parts.get(name, picture).image
+        for views in batch
+        for name, picture in views.pictures.items()
+    ]
     with _timed(network, "network"):
         candidates = iter(predictor.candidates(images))
     seen = []
@@ -133,7 +161,10 @@ def run_views(
         with _timed(timings, "grouping"):
             sightings = {
                 name: [
-                    replace(one, joints_px=picture.to_posted(one.joints_px))
+                    replace(
+                        one,
+                        joints_px=views.parts.get(name, picture).to_posted(one.joints_px),
+                    )
                     for one in group(next(candidates), settings.grouping)
                 ]
                 for name, picture in views.pictures.items()
@@ -179,6 +210,14 @@ def _in_metres(
         return FramePeople((), {name: tuple(people) for name, people in sightings.items()})
     with _timed(timings, "triangulate"):
         return people_in_frame(views.rig, sightings, settings, views.predicted)
+
+
+def _side_of_whole(region: Region | None, rig: Rig | None, camera: str, target_side: int) -> int:
+    """How large a whole picture has to be decoded for its part to fill the network's input."""
+    if region is None or rig is None:
+        return target_side
+    longer = max(rig.camera(camera).frame_size_px)
+    return round(target_side * longer / max(region.width, region.height))
 
 
 @contextmanager

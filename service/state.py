@@ -22,7 +22,7 @@ from .metrics import Metrics
 from .once import Once
 from .queue import Queue
 from .store import Store
-from .task import Answer, Result, Task
+from .task import Answer, Hint, Result, Task
 from .tickets import Tickets
 from .worker import Worker
 
@@ -117,6 +117,7 @@ class Service:
         *,
         preview_side: int = 0,
         patient: bool = False,
+        hint: Hint | None = None,
     ) -> asyncio.Future[Answer]:
         """Leaves pictures of one moment for a worker.
 
@@ -125,6 +126,7 @@ class Service:
             rig: the calibrated cameras; None: people stay 2D.
             preview_side: longer side of the reduced pictures to get back; 0: none.
             patient: a poster that tries again itself; its refusals are not counted.
+            hint: what a capture expects to be seen.
 
         Raises:
             NotReady: nobody would look at them.
@@ -136,7 +138,8 @@ class Service:
         now_ns = time.time_ns()
         deadline_ns = now_ns + int(self.settings.queue.deadline_s * 1e9)
         try:
-            return await self.queue.post(Task(images, rig, now_ns, deadline_ns, preview_side))
+            task = Task(images, rig, now_ns, deadline_ns, preview_side, hint or Hint())
+            return await self.queue.post(task)
         except QueueFull as error:
             if not patient:
                 self.metrics.frame_sets.labels(code_of(error)).inc()

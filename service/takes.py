@@ -1,7 +1,8 @@
 """Takes in the data directory: results are appended, never changed.
 
     captures/NAME/capture.json             rig and calibration
-    captures/NAME/frames.jsonl             one line a frame set: the result and the tracker's state
+    captures/NAME/frames/PLACE.jsonl       one line a frame set: the result and the tracker's state
+    captures/NAME/watch.json               how the cameras fare (`capture_health.py`)
     captures/NAME/owner.lock               held by the one process that appends
     captures/NAME/pictures/SEQUENCE.CAMERA.jpg     reduced pictures, bounded, older ones go first
 
@@ -13,15 +14,19 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
+import shutil
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import IO, Any
 
 from .errors import Conflict, Exists, NotFound
-from .files import read_json, sync_directory, write_json
+from .files import read_json, sync_directory, write_atomic, write_json
+from .frame_log import LINES, FrameLog
 from .names import checked_name
+from .previews import Previews
 
 __all__ = ["Take", "TakeRecord", "Takes"]
 
@@ -34,6 +39,7 @@ class TakeRecord:
     rig: str
     calibration: str
     created: str
+    regions: bool = False  # whether workers look closer where people are expected
 
 
 class Takes:
@@ -84,21 +90,18 @@ class Takes:
 
 
 class Take:
-    """The file of one capture's results (state: where its lines begin, and whether it is ours)."""
+    """One capture's results and pictures (state: how many, and whether it is ours to append to)."""
 
     def __init__(self, directory: Path, record: TakeRecord) -> None:
         self.record = record
-        self._directory = directory
-        self._lines = directory / "frames.jsonl"
-        self._pictures = directory / "pictures"
-        self._starts: list[int] = []  # byte offsets of whole lines
-        self._end = 0
+        self.directory = directory
+        self._pictures = Previews(directory / "pictures")
         self._lock: IO[bytes] | None = None
-        self._index()
-        self._picture_sizes: dict[Path, int] | None = None
+        _adopt_one_file(directory)
+        self._log = FrameLog(directory / "frames")
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._log)
 
     def append(self, frame: Mapping[str, Any], tracker: Mapping[str, Any]) -> None:
         """Writes one result through to the disk.
@@ -108,58 +111,32 @@ class Take:
         """
         self._own()
         line = json.dumps({"frame": frame, "tracker": tracker}, separators=(",", ":"))
-        data = line.encode() + b"\n"
-        mode = "r+b" if self._lines.exists() else "wb"
-        with self._lines.open(mode, buffering=0) as file:
-            file.truncate(self._end)  # a line that a crash cut off
-            file.seek(self._end)
-            try:
-                file.write(data)
-                os.fsync(file.fileno())
-            except BaseException:
-                file.truncate(self._end)
-                raise
-        self._starts.append(self._end)
-        self._end += len(data)
+        self._log.append(line.encode())
 
-    def frames(self, start: int = 0, limit: int | None = None) -> Iterator[dict[str, Any]]:
-        """Results in order, from the `start`-th."""
-        stop = len(self._starts) if limit is None else min(start + limit, len(self._starts))
-        if start >= stop:
-            return
-        with self._lines.open("rb") as file:
-            file.seek(self._starts[start])
-            for _ in range(start, stop):
-                yield json.loads(file.readline())["frame"]
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[dict[str, Any]]:
+        """Results in order, from the `start`-th to before the `stop`-th, read as they are used."""
+        for line in self._log.read(start, stop):
+            yield json.loads(line)["frame"]
 
     def last(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The last result and the tracker's state behind it."""
-        if not self._starts:
+        if not len(self._log):
             return None
-        with self._lines.open("rb") as file:
-            file.seek(self._starts[-1])
-            line = json.loads(file.readline())
+        line = json.loads(next(self._log.read(len(self._log) - 1)))
         return line["frame"], line["tracker"]
+
+    def at_time(self, timestamp_ns: int) -> dict[str, Any] | None:
+        """The result of that very moment, if there is one."""
+        places = range(len(self._log))
+        place = bisect_left(places, timestamp_ns, key=self._time_of)
+        found = next(self.frames(place, place + 1), None)
+        return found if found is not None and found["timestamp_ns"] == timestamp_ns else None
 
     def keep_pictures(
         self, sequence: int, pictures: Mapping[str, bytes], *, only_last: bool, limit_bytes: int
     ) -> None:
         """Keeps reduced pictures of one frame set; older ones go once they are over the limit."""
-        if not pictures:
-            return
-        self._pictures.mkdir(exist_ok=True)
-        sizes = self._sizes()
-        older = list(sizes)
-        for camera, data in pictures.items():
-            path = self._picture_path(sequence, camera)
-            path.write_bytes(data)  # a preview may be lost in a crash; it costs no flush
-            sizes[path] = len(data)
-        total = sum(sizes.values())
-        for path in older:
-            if not only_last and total <= limit_bytes:
-                break
-            total -= sizes.pop(path)
-            path.unlink(missing_ok=True)
+        self._pictures.keep(sequence, pictures, only_last=only_last, limit_bytes=limit_bytes)
 
     def picture(self, sequence: int, camera: str) -> Path:
         """The reduced picture of one camera.
@@ -167,7 +144,7 @@ class Take:
         Raises:
             NotFound: none was kept.
         """
-        path = self._picture_path(sequence, camera)
+        path = self._pictures.path(sequence, camera)
         if not path.exists():
             raise NotFound(
                 f"capture {self.record.name!r} keeps no picture of camera {camera!r} for frame "
@@ -175,28 +152,20 @@ class Take:
             )
         return path
 
-    def _picture_path(self, sequence: int, camera: str) -> Path:
-        return self._pictures / f"{sequence:08d}.{checked_name('camera', camera)}.jpg"
-
-    def _sizes(self) -> dict[Path, int]:
-        """Sizes of the kept pictures, oldest first."""
-        if self._picture_sizes is None:
-            self._picture_sizes = {
-                path: path.stat().st_size for path in sorted(self._pictures.glob("*.jpg"))
-            }
-        return self._picture_sizes
-
     def close(self) -> None:
         """Lets another process append."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
+    def _time_of(self, place: int) -> int:
+        return int(next(self.frames(place, place + 1))["timestamp_ns"])
+
     def _own(self) -> None:
         """Makes this process the one that appends: two would overwrite each other's lines."""
         if self._lock is not None:
             return
-        lock = (self._directory / "owner.lock").open("wb")
+        lock = (self.directory / "owner.lock").open("wb")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -207,23 +176,32 @@ class Take:
                 field="/capture",
             ) from error
         self._lock = lock
-        known = len(self._starts)
-        self._index()
-        if len(self._starts) != known:
+        known = len(self._log)
+        self._log.refresh()
+        if len(self._log) != known:
             self.close()
             raise Conflict(
                 f"capture {self.record.name!r} was continued by another service process, from "
-                f"{known} to {len(self._starts)} results; restart this one to go on with it",
+                f"{known} to {len(self._log)} results; restart this one to go on with it",
                 field="/capture",
             )
 
-    def _index(self) -> None:
-        self._starts, self._end = [], 0
-        if not self._lines.exists():
-            return
-        with self._lines.open("rb") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
+
+def _adopt_one_file(directory: Path) -> None:
+    """Takes of earlier versions have all their lines in one file; they are split once."""
+    whole = directory / "frames.jsonl"
+    if not whole.exists():
+        return
+    if not (directory / "frames").exists():
+        part = directory / "frames.part"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        with whole.open("rb") as file:
+            for first in count(0, LINES):
+                lines = [line for line in islice(file, LINES) if line.endswith(b"\n")]
+                if not lines:
                     break
-                self._starts.append(self._end)
-                self._end += len(line)
+                write_atomic(part / f"{first:08d}.jsonl", b"".join(lines))
+        part.rename(directory / "frames")
+        sync_directory(directory)
+    whole.unlink()

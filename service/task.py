@@ -8,10 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from calibration.rig import Rig
+from capture.people import Prediction
+from capture.regions import Region
 
 from .pipeline import Seen
 
-__all__ = ["Answer", "Model", "Result", "Task"]
+__all__ = ["Answer", "Hint", "Model", "Result", "Task"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a capture knows beforehand; a worker may use it, and needs no memory of its own."""
+
+    predicted: tuple[Prediction, ...] = ()  # where tracked people are expected
+    regions: Mapping[str, Region] = field(default_factory=dict)  # the part of a picture to look at
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,7 @@ class Task:
     posted_ns: int
     deadline_ns: int
     preview_side: int = 0  # longer side of the reduced pictures to send back; 0: none
+    hint: Hint = field(default_factory=Hint)
     id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property

@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from calibration.rig import Rig
 from calibration.rig_file import rig_from_yaml
-from capture.people import Frame
+from capture.people import Frame, Prediction
+from capture.regions import Region
 from capture.result import frame_from_json, frame_to_json
 
 from .errors import code_of, from_wire
 from .pipeline import Seen
-from .task import Answer, Model, Result, Task
+from .task import Answer, Hint, Model, Result, Task
 
 __all__ = [
     "REPLY_TO",
@@ -76,6 +79,7 @@ def task_to_fields(task: Task, rig_yaml: str) -> dict[bytes, bytes]:
         b"id": task.id.encode(),
         b"numbers": json.dumps(numbers).encode(),
         b"rig": rig_yaml.encode(),
+        b"hint": json.dumps(_hint_to_json(task.hint)).encode(),
     }
     return {**fields, **{_IMAGE + name.encode(): data for name, data in task.images.items()}}
 
@@ -90,6 +94,7 @@ def task_from_fields(fields: Fields) -> Task:
         posted_ns=posted_ns,
         deadline_ns=deadline_ns,
         preview_side=preview_side,
+        hint=_hint(json.loads(fields[b"hint"])),
         id=fields[b"id"].decode(),
     )
 
@@ -145,6 +150,45 @@ def _outcome(outcome: Result | Exception) -> dict[str, Any]:
         "sizes_px": dict(seen.sizes_px),
         "model": {"name": model.name, "sha256": model.sha256, "skeleton": model.skeleton},
     }
+
+
+def _hint_to_json(hint: Hint) -> dict[str, Any]:
+    """Positions to a tenth of a millimetre; null for a joint that was never seen."""
+    return {
+        "predicted": [
+            {
+                "id": one.id,
+                "positions": [
+                    np.round(row, 4).tolist() if known else None
+                    for row, known in zip(
+                        one.positions, np.isfinite(one.positions[:, 0]).tolist(), strict=True
+                    )
+                ],
+                "sigma_m": [
+                    round(float(value), 4) if np.isfinite(value) else None for value in one.sigma_m
+                ],
+            }
+            for one in hint.predicted
+        ],
+        "regions": {
+            name: [one.x, one.y, one.width, one.height] for name, one in hint.regions.items()
+        },
+    }
+
+
+def _hint(values: Mapping[str, Any]) -> Hint:
+    nowhere = [np.nan] * 3
+    return Hint(
+        tuple(
+            Prediction(
+                one["id"],
+                np.array([row or nowhere for row in one["positions"]], dtype=np.float64),
+                np.array(one["sigma_m"], dtype=np.float64),
+            )
+            for one in values["predicted"]
+        ),
+        {name: Region(*box) for name, box in values["regions"].items()},
+    )
 
 
 def _pictures(fields: Fields) -> dict[str, bytes]:

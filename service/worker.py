@@ -123,7 +123,14 @@ class Worker(threading.Thread):
                 f"the frame set waited {waited_ms:.0f} ms and its deadline has passed; "
                 "post fewer at a time, add workers, or raise queue.deadline_s"
             )
-        views = decode_views(task.images, task.rig, predictor.input_side, self._pipeline)
+        views = decode_views(
+            task.images,
+            task.rig,
+            predictor.input_side,
+            self._pipeline,
+            predicted=task.hint.predicted,
+            regions=task.hint.regions,
+        )
         views.timings_ms["queue"] = waited_ms
         return views
 

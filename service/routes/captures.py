@@ -32,6 +32,7 @@ class NewCapture(BaseModel):
     model_config = ConfigDict(extra="forbid")
     rig: str = Field(pattern=f"^{NAME_PATTERN}$", max_length=64)
     name: str | None = Field(default=None, pattern=f"^{NAME_PATTERN}$", max_length=64)
+    regions: bool = False  # look closer where people are expected (docs/capture.md)
 
 
 @router.post("", status_code=201)
@@ -39,7 +40,9 @@ async def create_capture(new: NewCapture, service: ServiceDep) -> JSONResponse:
     """A new capture of a rig; it keeps the calibration that is active now."""
     calibration, _ = service.store.active_rig(new.rig)
     name = new.name or f"take-{secrets.token_hex(4)}"
-    capture = await service.captures.create(TakeRecord(name, new.rig, calibration, now()))
+    capture = await service.captures.create(
+        TakeRecord(name, new.rig, calibration, now(), new.regions)
+    )
     return JSONResponse(
         _summary(capture), status_code=201, headers={"Location": f"/v1/captures/{name}"}
     )
@@ -54,10 +57,16 @@ async def list_captures(service: ServiceDep) -> dict[str, Any]:
 
 @router.get("/{capture}")
 async def get_capture(capture: str, service: ServiceDep) -> dict[str, Any]:
-    """One capture: its rig, how many frames, and between which times."""
+    """One capture: its rig, how many frames, between which times, and how the cameras fare."""
     live = await service.captures.get(capture)
     rig = service.store.calibrated_rig(live.take.record.calibration)
-    return {**_summary(live), "camera_names": list(rig.names), "formats": sorted(FORMATS)}
+    health = await run_in_threadpool(lambda: live.health().to_json())
+    return {
+        **_summary(live),
+        "camera_names": list(rig.names),
+        "formats": sorted(FORMATS),
+        "health": health,
+    }
 
 
 @router.get("/{capture}/frames")
@@ -65,13 +74,15 @@ async def get_frames(
     capture: str,
     service: ServiceDep,
     start: Annotated[int, Query(ge=0, alias="from", description="The first frame's place.")] = 0,
+    to: Annotated[int | None, Query(ge=0, description="The place to end before.")] = None,
     limit: Annotated[int, Query(ge=1, le=_MOST_FRAMES)] = 200,
 ) -> dict[str, Any]:
-    """Results in order; `next` is the place to go on from, null at the end."""
+    """Results in order, a page of them; `next` is the place to go on from, null at the end."""
     take = (await service.captures.get(capture)).take
-    frames = await run_in_threadpool(lambda: list(take.frames(start, limit)))
+    stop = len(take) if to is None else min(to, len(take))
+    frames = await run_in_threadpool(lambda: list(take.frames(start, min(start + limit, stop))))
     after = start + len(frames)
-    return {"frames": frames, "total": len(take), "next": after if after < len(take) else None}
+    return {"frames": frames, "total": len(take), "next": after if after < stop else None}
 
 
 @router.get("/{capture}/frames/{sequence}/{camera}.jpg", response_class=FileResponse)
@@ -127,6 +138,7 @@ def _summary(capture: LiveCapture) -> dict[str, Any]:
         "rig": record.rig,
         "calibration": record.calibration,
         "created": record.created,
+        "regions": record.regions,
         "frames": len(take),
         "first_timestamp_ns": first_ns,
         "last_timestamp_ns": last_ns,

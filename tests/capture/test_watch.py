@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from calibration.rig import Rig
 from capture.anatomy import BONES
+from capture.errors import BadResult
 from capture.frame import people_in_frame
 from capture.track import Tracker
 from capture.watch import Watch, WatchSettings, bone_lengths, view_residuals
@@ -84,3 +86,27 @@ def test_nothing_is_said_of_a_short_past() -> None:
     assert watch.drifting() == ()
     assert np.isnan(watch.latency_ms())
     assert np.isnan(view_residuals(watch.rig, ())).all()
+
+
+def test_a_watch_that_was_saved_goes_on_as_if_it_had_not_been() -> None:
+    rig = ring_rig(4)
+    truth = walkers(2, 12.0, RATE_HZ, seed=3)
+    seen = detect(rig, truth, NOISE, seed=4)
+    tracker, through, saved = Tracker(), Watch(rig), Watch(rig)
+    for frame, views in enumerate(seen):
+        now = frame * STEP_NS
+        people = tracker.update(people_in_frame(rig, views.sightings).people, now)
+        if frame == 55:  # in the middle of a second, after some
+            state = json.loads(json.dumps(saved.state(), allow_nan=False))
+            saved = Watch.restore(rig, None, state)
+        for watch in (through, saved):
+            watch.update(people, now, {"network": 10.0 + frame % 5})
+    assert json.dumps(saved.state()) == json.dumps(through.state())
+    assert saved.drifting() == through.drifting()
+    assert saved.residual_px() == through.residual_px()
+
+
+def test_a_watch_of_other_cameras_is_not_taken_over() -> None:
+    state = Watch(ring_rig(4)).state()
+    with pytest.raises(BadResult, match="watch anew"):
+        Watch.restore(ring_rig(3), None, state)

@@ -218,7 +218,7 @@ def test_a_take_of_another_version_is_refused_new_frames_but_stays_readable(
         client.put("/v1/rigs/studio/rig.yaml", content=RIG_YAML)
         client.post("/v1/captures", json={"rig": "studio", "name": "take"})
         before = post(client, 0, two(0))
-    lines = settings.data_dir / "captures" / "take" / "frames.jsonl"
+    lines = settings.data_dir / "captures" / "take" / "frames" / "00000000.jsonl"
     kept = json.loads(lines.read_text())
     lines.write_text(json.dumps({**kept, "tracker": {"format": "of another version"}}) + "\n")
     with running(settings, predictor=DotPredictor()) as client:
@@ -238,7 +238,7 @@ def test_a_line_that_a_crash_cut_off_is_overwritten(settings: Settings) -> None:
         client.post("/v1/captures", json={"rig": "studio", "name": "take"})
         for number in range(3):
             post(client, number, two(number))
-    lines = settings.data_dir / "captures" / "take" / "frames.jsonl"
+    lines = settings.data_dir / "captures" / "take" / "frames" / "00000000.jsonl"
     whole = lines.read_bytes()
     cut_last_line(lines)
     with running(settings, predictor=DotPredictor()) as client:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import Conflict, Exists, NotFound
+from service.frame_log import LINES
 from service.takes import Take, TakeRecord, Takes
 
 
@@ -23,7 +25,7 @@ def take(takes: Takes) -> Iterator[Take]:
 
 
 def lines_of(tmp_path: Path) -> Path:
-    return tmp_path / "captures" / "take" / "frames.jsonl"
+    return tmp_path / "captures" / "take" / "frames" / "00000000.jsonl"
 
 
 def test_results_are_appended_and_read_back(take: Take, takes: Takes) -> None:
@@ -33,7 +35,7 @@ def test_results_are_appended_and_read_back(take: Take, takes: Takes) -> None:
     for one in (take, takes.take("take")):
         assert len(one) == 3
         assert list(one.frames()) == [{"sequence": n} for n in range(3)]
-        assert list(one.frames(1, 1)) == [{"sequence": 1}]
+        assert list(one.frames(1, 2)) == [{"sequence": 1}]
         assert one.last() == ({"sequence": 2}, {"state": 2})
 
 
@@ -118,3 +120,43 @@ def test_two_processes_never_append_to_one_capture(take: Take, takes: Takes) -> 
     fresh.append({"sequence": 1}, {})
     fresh.close()
     assert [frame["sequence"] for frame in fresh.frames()] == [0, 1]
+
+
+def test_a_long_take_is_read_by_pages_from_files_of_their_own(
+    takes: Takes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.fsync", lambda _handle: None)
+    takes.create(TakeRecord("long", "studio", "c1", "2026-11-24T10:00:00Z"))
+    count = 2 * LINES + 3
+    with closing(takes.take("long")) as take:
+        for number in range(count):
+            take.append({"sequence": number, "timestamp_ns": 10 * number}, {})
+    again = takes.take("long")
+    files = sorted(path.name for path in (tmp_path / "captures" / "long" / "frames").iterdir())
+    assert files == [f"{n * LINES:08d}.jsonl" for n in range(3)]
+    assert len(again) == count
+    assert [one["sequence"] for one in again.frames()] == list(range(count))
+    for start, stop in ((0, 2), (LINES - 1, LINES + 1), (LINES, 2 * LINES), (count - 1, count + 9)):
+        found = [one["sequence"] for one in again.frames(start, stop)]
+        assert found == list(range(start, min(stop, count)))
+    for number in (0, 1, LINES - 1, LINES, count - 1):
+        found_then = again.at_time(10 * number)
+        assert found_then is not None
+        assert found_then["sequence"] == number
+    assert again.at_time(5) is None
+    assert again.at_time(10 * count) is None
+
+
+def test_a_take_whose_results_are_in_one_file_is_split_once(takes: Takes, tmp_path: Path) -> None:
+    takes.create(TakeRecord("old", "studio", "c1", "2026-11-24T10:00:00Z"))
+    directory = tmp_path / "captures" / "old"
+    lines = [
+        json.dumps({"frame": {"sequence": n, "timestamp_ns": n}, "tracker": {"n": n}})
+        for n in range(LINES + 2)
+    ]
+    (directory / "frames.jsonl").write_text("\n".join(lines) + '\n{"frame": {"sequ')
+    for _ in range(2):
+        take = takes.take("old")
+        assert [one["sequence"] for one in take.frames()] == list(range(LINES + 2))
+        assert take.last() == ({"sequence": LINES + 1, "timestamp_ns": LINES + 1}, {"n": LINES + 1})
+    assert not (directory / "frames.jsonl").exists()
