@@ -98,7 +98,7 @@ def create_app(
     page.mount(app)
     # The last one added is the outermost: everything is marked and counted, refusals too.
     app.add_middleware(BodyLimit, limit_of=partial(body_limit, settings=settings.limits))
-    app.add_middleware(KeyGate, settings=settings.http)
+    app.add_middleware(KeyGate, settings=settings)
     app.add_middleware(Edge, metrics=metrics)
     return app
 

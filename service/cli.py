@@ -26,6 +26,7 @@ from .commands import (
     doctor,
     evaluate,
     export,
+    keys,
     link_rigs,
     models,
     plan,
@@ -92,6 +93,7 @@ app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(doctor.doctor)
 app.add_typer(models.app, name="models")
+app.add_typer(keys.app, name="keys")
 
 
 def _show_version(wanted: bool) -> None:

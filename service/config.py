@@ -46,7 +46,7 @@ class _Part(BaseModel):
 
 
 class ApiKey(_Part):
-    """One key: who has it, its slow hash (see `keys.hash_key`), and what it may do."""
+    """One key: who has it, its slow hash (see `hashing.py`), and what it may do."""
 
     name: str
     hash: str
@@ -58,7 +58,7 @@ class HttpSettings(_Part):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    keys: tuple[ApiKey, ...] = ()
+    keys: tuple[ApiKey, ...] = ()  # besides those that `quadglass keys` keeps in the data directory
     # Listen beyond loopback without keys: only where something else keeps strangers out, such as a
     # container whose port is published on 127.0.0.1.
     open_listen: bool = False

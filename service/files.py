@@ -13,11 +13,19 @@ __all__ = ["read_json", "sweep_parts", "sync_directory", "write_atomic", "write_
 _PART = ".part"  # ends the name of a file that is being written
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Puts the bytes at the path: a temporary file beside it, flushed to disk, then renamed."""
+def write_atomic(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Puts the bytes at the path: a temporary file beside it, flushed to disk, then renamed.
+
+    Args:
+        path: where.
+        data: what.
+        private: for nobody but the owner to read.
+    """
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PART}")
     try:
         with part.open("wb") as file:
+            if private:
+                part.chmod(0o600)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -7,26 +7,23 @@ own page. `http.open_listen` turns these three off for a container behind someth
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 import ipaddress
-import secrets
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .config import ApiKey, HttpSettings
+from .config import ApiKey, Settings
 from .config import Scope as KeyScope
 from .errors import KeyMissing, NotAllowed, ServiceError, UnsafeListen
+from .hashing import matches
+from .key_ring import KeyRing
 from .problems import problem_response
 
-__all__ = ["KeyGate", "hash_key", "is_loopback", "matches", "needed_scope", "refuse_open_listen"]
+__all__ = ["KeyGate", "is_loopback", "needed_scope", "refuse_open_listen"]
 
-# scrypt as in RFC 7914 with the parameters usual for interactive logins: about 50 ms a guess.
-_N, _R, _P = 2**14, 8, 1
 _KNOWN = 256  # presented keys whose hash has been checked already
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _CAPTURE_TAILS = ("/frames", "/images", "/captures")
@@ -35,37 +32,21 @@ _STREAM_TAIL = "/stream"  # a socket that takes pictures; other sockets only tel
 _KEY_PROTOCOL = "key."  # a browser cannot send headers with a socket, but it names sub-protocols
 
 
-def hash_key(key: str) -> str:
-    """What goes into the settings for a key."""
-    salt = secrets.token_bytes(16)
-    return "scrypt$" + "$".join(
-        base64.urlsafe_b64encode(part).decode() for part in (salt, _scrypt(key, salt))
-    )
-
-
-def matches(key: str, hashed: str) -> bool:
-    """Whether a key has that hash; takes the same time whichever it is."""
-    try:
-        scheme, salt, digest = hashed.split("$")
-        salt_bytes = base64.urlsafe_b64decode(salt)
-        digest_bytes = base64.urlsafe_b64decode(digest)
-    except ValueError:
-        return False
-    return scheme == "scrypt" and hmac.compare_digest(_scrypt(key, salt_bytes), digest_bytes)
-
-
-def refuse_open_listen(settings: HttpSettings) -> None:
+def refuse_open_listen(settings: Settings) -> None:
     """Refuses to listen beyond loopback for everybody.
 
     Raises:
         UnsafeListen: the address is not loopback, there are no keys, and nobody said it is meant.
     """
-    if not settings.keys and not settings.open_listen and not is_loopback(settings.host):
-        raise UnsafeListen(
-            f"refusing to listen on {settings.host} without API keys: anybody who reaches it could "
-            "read takes and change rigs; set http.keys, listen on 127.0.0.1, or, where something "
-            "else keeps strangers out, set http.open_listen (QUADGLASS_HTTP_OPEN_LISTEN=true)"
-        )
+    http = settings.http
+    if is_loopback(http.host) or http.open_listen or KeyRing(settings).keys():
+        return
+    raise UnsafeListen(
+        f"refusing to listen on {http.host} without API keys: anybody who reaches it could read "
+        "takes and change rigs; make a key (quadglass keys new NAME), listen on 127.0.0.1, or, "
+        "where something else keeps strangers out, set http.open_listen "
+        "(QUADGLASS_HTTP_OPEN_LISTEN=true)"
+    )
 
 
 def is_loopback(host: str) -> bool:
@@ -79,9 +60,10 @@ def is_loopback(host: str) -> bool:
 class KeyGate:
     """Lets in whoever may come in (state: the keys that were checked already)."""
 
-    def __init__(self, app: ASGIApp, settings: HttpSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._settings = settings
+        self._open_listen = settings.http.open_listen
+        self._ring = KeyRing(settings)
         self._known: dict[bytes, ApiKey] = {}  # by the SHA-256 of a key that was right
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,16 +73,18 @@ class KeyGate:
             return
         headers = {name.decode("latin-1"): value for name, value in scope["headers"]}
         try:
-            if self._settings.keys:
-                await self._check_key(scope, headers)
-            elif not self._settings.open_listen:
+            if keys := self._ring.keys():
+                await self._check_key(scope, headers, keys)
+            elif not self._open_listen:
                 _check_local(scope, headers)
         except ServiceError as error:
             await problem_response(error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    async def _check_key(self, scope: Scope, headers: Mapping[str, bytes]) -> None:
+    async def _check_key(
+        self, scope: Scope, headers: Mapping[str, bytes], keys: tuple[ApiKey, ...]
+    ) -> None:
         path, method = scope["path"], scope.get("method", "GET")
         if path == "/" or path.startswith(_OPEN_PATHS):
             return  # the page holds no data of its own
@@ -110,7 +94,7 @@ class KeyGate:
                 "this service wants an API key: send `Authorization: Bearer KEY`, or with a "
                 "socket from a browser the sub-protocols `quadglass.v1, key.KEY`"
             )
-        found = await self._find(presented)
+        found = await self._find(presented, keys)
         if found is None:
             raise KeyMissing("this API key is not one of the service's; check it for typing errors")
         sends = scope["type"] == "websocket" and path.endswith(_STREAM_TAIL)
@@ -121,14 +105,16 @@ class KeyGate:
                 f"{needed!r}; use a key with that scope"
             )
 
-    async def _find(self, presented: str) -> ApiKey | None:
+    async def _find(self, presented: str, keys: tuple[ApiKey, ...]) -> ApiKey | None:
         quick = hashlib.sha256(presented.encode()).digest()
-        if quick in self._known:
-            return self._known[quick]
-        for key in self._settings.keys:
+        known = self._known.get(quick)
+        if known is not None and known in keys:  # not revoked since
+            return known
+        for key in keys:
             if await run_in_threadpool(matches, presented, key.hash):
-                if len(self._known) < _KNOWN:
-                    self._known[quick] = key
+                if len(self._known) >= _KNOWN:
+                    self._known.clear()
+                self._known[quick] = key
                 return key
         return None
 
@@ -163,7 +149,7 @@ def _check_local(scope: Scope, headers: Mapping[str, bytes]) -> None:
     if not local:
         raise NotAllowed(
             f"without API keys only this machine is served, not {host.hostname or server}; "
-            "use http://127.0.0.1, or set http.keys"
+            "use http://127.0.0.1, or make a key with: quadglass keys new NAME"
         )
     origin = headers.get("origin", b"").decode("latin-1")
     if origin and scope.get("method") not in _SAFE and urlsplit(origin).netloc != host.netloc:
@@ -173,7 +159,3 @@ def _check_local(scope: Scope, headers: Mapping[str, bytes]) -> None:
 def _is_in_process(server: str) -> bool:
     # The test client calls the app under this name; a Unix socket is a path or nothing.
     return server in ("testserver", "") or server.startswith("/")
-
-
-def _scrypt(key: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(key.encode(), salt=salt, n=_N, r=_R, p=_P, dklen=32)

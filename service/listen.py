@@ -23,7 +23,7 @@ def listen(settings: Settings) -> None:
     Raises:
         UnsafeListen: the address is open to others and there are no keys.
     """
-    refuse_open_listen(settings.http)
+    refuse_open_listen(settings)
     uvicorn.run(
         create_app(settings),
         host=settings.http.host,

@@ -91,8 +91,7 @@ def test_what_is_mounted_is_there(file):
     for one in file["services"].values():
         for volume in one.get("volumes", []):
             source = volume.split(":")[0]
-            # settings.yaml with keys is the operator's own.
-            if source.startswith("./") and source != "./settings.yaml":
+            if source.startswith("./"):
                 assert (ROOT / source).exists(), source
 
 
@@ -103,9 +102,7 @@ def test_monitoring_is_published_on_loopback_only():
 
 
 def test_behind_tls_the_service_wants_keys():
-    settings = {**TLS["services"]["service"]["environment"]}
-    assert settings.pop("QUADGLASS_CONFIG") == "/etc/quadglass/settings.yaml"
-    assert not load_settings(environ=settings).http.open_listen
+    assert not load_settings(environ=TLS["services"]["service"]["environment"]).http.open_listen
 
 
 @pytest.mark.parametrize("file", ["monitoring", "tls"])
@@ -147,7 +144,6 @@ def test_pods_may_do_little_and_know_known_settings(document, container):
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert container["resources"]["limits"]["memory"]
     environment = {item["name"]: item["value"] for item in container.get("env", [])}
-    environment.pop("QUADGLASS_CONFIG", None)
     load_settings(environ=environment)
 
 

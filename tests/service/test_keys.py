@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from service.config import ApiKey, HttpSettings
+from service.config import ApiKey, HttpSettings, Settings
 from service.errors import UnsafeListen
-from service.keys import hash_key, is_loopback, matches, needed_scope, refuse_open_listen
+from service.hashing import hash_key, matches
+from service.key_ring import new_key
+from service.keys import is_loopback, needed_scope, refuse_open_listen
 
 
 def test_a_key_matches_its_hash_and_no_other() -> None:
@@ -24,17 +28,23 @@ def test_a_broken_hash_matches_nothing(broken: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
-def test_loopback_needs_no_keys(host: str) -> None:
+def test_loopback_needs_no_keys(host: str, tmp_path: Path) -> None:
     assert is_loopback(host)
-    refuse_open_listen(HttpSettings(host=host))
+    refuse_open_listen(Settings(data_dir=tmp_path, http=HttpSettings(host=host)))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "studio.example", ""])
-def test_another_address_is_refused_without_keys(host: str) -> None:
+def test_another_address_is_refused_without_keys(host: str, tmp_path: Path) -> None:
+    def settings(**more: object) -> Settings:
+        http = HttpSettings.model_validate({"host": host, **more})
+        return Settings(data_dir=tmp_path, http=http)
+
     with pytest.raises(UnsafeListen, match="without API keys"):
-        refuse_open_listen(HttpSettings(host=host))
-    refuse_open_listen(HttpSettings(host=host, open_listen=True))
-    refuse_open_listen(HttpSettings(host=host, keys=(ApiKey(name="a", hash=hash_key("a")),)))
+        refuse_open_listen(settings())
+    refuse_open_listen(settings(open_listen=True))
+    refuse_open_listen(settings(keys=(ApiKey(name="a", hash=hash_key("a")),)))
+    new_key(tmp_path / "keys.yaml", "a", ["read"])
+    refuse_open_listen(settings())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from models.errors import WeightsMissing
 from service.config import ApiKey, HttpSettings, ModelSettings, QueueSettings, Settings
-from service.keys import hash_key
+from service.hashing import hash_key
 
 from .dots import DotPredictor
 from .server import running, until

@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from service.config import ApiKey, HttpSettings, QueueSettings, Settings, StreamSettings
-from service.keys import hash_key
+from service.hashing import hash_key
 
 from .dots import DotPredictor
 from .live import live, unread

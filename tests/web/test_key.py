@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect
 
 from service.config import ApiKey, HttpSettings, Settings
-from service.keys import hash_key
+from service.hashing import hash_key
 
 from ..service.server import running
 from .browser import Watch
