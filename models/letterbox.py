@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .errors import BadImage
 
-__all__ = ["INPUT_MULTIPLE", "Letterbox", "fit_letterbox", "rescale", "to_image"]
+__all__ = ["INPUT_MULTIPLE", "Letterbox", "fit_letterbox", "rescale", "to_image", "whole_side"]
 
 F64: TypeAlias = NDArray[np.float64]
 
@@ -75,6 +75,11 @@ def to_image(points_input: F64, box: Letterbox) -> F64:
         (..., 2) pixels of the picture.
     """
     return rescale(points_input, (1 / box.scale[0], 1 / box.scale[1]))
+
+
+def whole_side(side_px: float) -> int:
+    """The nearest side that the network can look at, at least one block."""
+    return max(INPUT_MULTIPLE, round(side_px / INPUT_MULTIPLE) * INPUT_MULTIPLE)
 
 
 def _round_up(length_px: int) -> int:

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,13 +15,15 @@ from scipy.optimize import linear_sum_assignment
 from ..candidates import Candidates
 from ..sighting import Sighting
 from ..skeleton import COCO17
-from .photos import Photo
+from .intervals import ap_interval
+from .photos import LabelledPerson, Photo
 
-__all__ = ["Precision", "average_precision", "oracle_groups", "pck"]
+__all__ = ["Precision", "average_precision", "oracle_groups", "pck", "pckh"]
 
 F64: TypeAlias = NDArray[np.float64]
 
 PCK_TORSOS = 0.2
+PCKH_HEADS = 0.5
 _FIRST_LIMB = 5  # before it are the face joints, which LSP does not label by hand
 _LEFT_SHOULDER, _RIGHT_SHOULDER, _LEFT_HIP, _RIGHT_HIP = 5, 6, 11, 12
 # The oracle gives a labelled person the peak it would have chosen: within 0.3 of its size.
@@ -37,14 +39,19 @@ class Precision:
     ap: float
     ap50: float
     ar: float
+    ap_low: float = float("nan")  # of the 95 % interval over photos drawn again
+    ap_high: float = float("nan")
 
 
-def average_precision(photos: Sequence[Photo], people: Sequence[Sequence[Sighting]]) -> Precision:
+def average_precision(
+    photos: Sequence[Photo], people: Sequence[Sequence[Sighting]], *, draws: int = 0
+) -> Precision:
     """COCO's average precision and recall over OKS 0.50 to 0.95, by pycocotools.
 
     Args:
         photos: with labels; people without labelled joints are ignored, as in COCO.
         people: found in each photo.
+        draws: how often photos are drawn again for the interval; 0 leaves it NaN.
     """
     truth: dict[str, Any] = {
         "info": {},
@@ -87,7 +94,8 @@ def average_precision(photos: Sequence[Photo], people: Sequence[Sequence[Sightin
         evaluation.accumulate()
         evaluation.summarize()
     stats = evaluation.stats
-    return Precision(float(stats[0]), float(stats[1]), float(stats[5]))
+    low, high = ap_interval(evaluation.evalImgs, len(photos), draws)
+    return Precision(float(stats[0]), float(stats[1]), float(stats[5]), low, high)
 
 
 def pck(photos: Sequence[Photo], people: Sequence[Sequence[Sighting]]) -> float:
@@ -96,17 +104,40 @@ def pck(photos: Sequence[Photo], people: Sequence[Sequence[Sighting]]) -> float:
     Args:
         photos: each person with a labelled shoulder and hip is counted.
         people: found in each photo.
+
+    Returns:
+        0 to 1, 0 where nobody is labelled so.
     """
+    share = _within(photos, people, lambda person: PCK_TORSOS * _torso(person.joints))
+    return 0.0 if np.isnan(share) else share
+
+
+def pckh(photos: Sequence[Photo], people: Sequence[Sequence[Sighting]]) -> float:
+    """The same within half a head, of people whose neck and top of the head are labelled.
+
+    MPII's head is 0.6 of its head box's diagonal, so figures are near its PCKh@0.5, not equal.
+
+    Returns:
+        0 to 1, NaN where no head is labelled.
+    """
+    return _within(photos, people, lambda person: PCKH_HEADS * person.head_px)
+
+
+def _within(
+    photos: Sequence[Photo],
+    people: Sequence[Sequence[Sighting]],
+    reach_px: Callable[[LabelledPerson], float],
+) -> float:
+    """Share of labelled limb joints within each person's reach; who has none is not counted."""
     hits = total = 0
     for photo, found in zip(photos, people, strict=True):
         for person in photo.people:
-            limbs = person.joints[_FIRST_LIMB:]
-            torso = _torso(person.joints)
-            if np.isnan(torso):
+            limbs, reach = person.joints[_FIRST_LIMB:], reach_px(person)
+            if np.isnan(reach):
                 continue
             total += int((limbs[:, 2] > 0).sum())
-            hits += max((_near(limbs, one, PCK_TORSOS * torso) for one in found), default=0)
-    return hits / max(total, 1)
+            hits += max((_near(limbs, one, reach) for one in found), default=0)
+    return hits / total if total else float("nan")
 
 
 def oracle_groups(photo: Photo, candidates: Candidates) -> list[Sighting]:

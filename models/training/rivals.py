@@ -16,7 +16,7 @@ from ..hourglass import StackedHourglass
 from ..letterbox import Letterbox, fit_letterbox, to_image
 from ..predictor import to_candidates
 from ..sighting import Sighting
-from ..skeleton import COCO17
+from ..skeleton import COCO17, Skeleton
 from .frozen import cpu_session
 from .peaks import PeakSettings, gather
 
@@ -32,9 +32,18 @@ _PEOPLE_COLUMNS = 51  # 17 x (y, x, score), then the box, then the person's scor
 class TorchPredictor:
     """Holds a network that is still in training and looks through it as serving would."""
 
-    def __init__(self, network: StackedHourglass, input_side: int) -> None:
+    def __init__(
+        self,
+        network: StackedHourglass,
+        input_side: int,
+        peaks: PeakSettings | None = None,
+        settings: DecodeSettings | None = None,
+    ) -> None:
+        self.name, self.sha256 = network.config.name, ""
+        self.skeleton: Skeleton = COCO17
         self.input_side = input_side
-        self._network = network
+        self._network, self._peaks = network, peaks or PeakSettings()
+        self._settings = settings or DecodeSettings()
 
     def candidates(self, images: Sequence[U8]) -> list[Candidates]:
         """Peaks and tags of each picture."""
@@ -42,7 +51,7 @@ class TorchPredictor:
 
     def predict(self, images: Sequence[U8]) -> list[list[Sighting]]:
         """People of each picture, best first."""
-        return [group(found, DecodeSettings()) for found in self.candidates(images)]
+        return [group(found, self._settings) for found in self.candidates(images)]
 
     def _look(self, image: U8) -> Candidates:
         height, width = image.shape[:2]
@@ -50,7 +59,7 @@ class TorchPredictor:
         rgb = _fitted(image, box)[:, :, ::-1].transpose(2, 0, 1)
         with torch.no_grad():
             maps = self._network(torch.from_numpy(rgb.astype(np.float32))[None])
-            outputs = [output[0].numpy() for output in gather(maps, PeakSettings())]
+            outputs = [output[0].numpy() for output in gather(maps, self._peaks)]
         return to_candidates(outputs, box, (width, height))
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.training.peaks import find_peaks, refine
+from models.training.peaks import dark, find_peaks, quarter, refine
 
 torch.set_num_threads(1)  # two threads on two busy cores wait for each other
 
@@ -61,3 +61,18 @@ def test_an_empty_map_has_no_peak():
     scores, index = find_peaks(torch.zeros(1, 1, 8, 8), 30, 5)
     assert scores.max() == 0
     assert refine(torch.zeros(1, 1, 8, 8), index).isfinite().all()
+
+
+@pytest.mark.parametrize(("offset", "within"), [(refine, 1e-4), (dark, 2e-2), (quarter, 0.26)])
+def test_every_offset_comes_near_a_blob(offset, within):
+    heat = blob(7.3, 5.2)
+    _, index = find_peaks(heat, 1, 5)
+    assert (offset(heat, index)[0, 0, 0] - torch.tensor([7.3, 5.2])).abs().max() < within
+
+
+def test_a_peak_on_the_border_stays_on_it():
+    heat = torch.zeros(1, 1, 8, 8)
+    heat[0, 0, 0, 3] = 0.9
+    _, index = find_peaks(heat, 1, 5)
+    for offset in (refine, dark, quarter):
+        assert offset(heat, index)[0, 0, 0].tolist() == [3, 0]
