@@ -30,7 +30,7 @@ from .paint import (
     line,
 )
 from .paint import side_color as joint_color
-from .people import NO_ID, Frame
+from .people import F64, NO_ID, Frame
 
 __all__ = ["contact_sheet", "draw_scene", "draw_sightings", "frame_sheet"]
 
@@ -119,7 +119,12 @@ def contact_sheet(views: Mapping[str, Image], scene: Image | None = None) -> Ima
 
 
 def frame_sheet(
-    images: Mapping[str, Image], frame: Frame, rig: Rig, *, height: int = 1080
+    images: Mapping[str, Image],
+    frame: Frame,
+    rig: Rig,
+    *,
+    height: int = 1080,
+    around: F64 | None = None,
 ) -> Image:
     """The contact sheet of one frame set's result: views with skeletons and ids, and the scene.
 
@@ -128,13 +133,14 @@ def frame_sheet(
         frame: the result.
         rig: that it was made with.
         height: of the sheet in pixels.
+        around: (N, 3) points that the scene takes in, as in `draw_scene`.
     """
     views = {}
     for name, image in images.items():
         people = [(p.sightings[name], p.id) for p in frame.people if name in p.sightings]
         people += [(sighting, NO_ID) for sighting in frame.single_view.get(name, ())]
         views[name] = draw_sightings(image, [s for s, _ in people], [i for _, i in people])
-    scene = draw_scene(frame.people, rig.cameras, (round(height * 1.1), height))
+    scene = draw_scene(frame.people, rig.cameras, (round(height * 1.1), height), around)
     return contact_sheet(views, scene)
 
 

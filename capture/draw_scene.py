@@ -44,7 +44,10 @@ FRUSTUM_M = 0.35
 
 
 def draw_scene(
-    people: Sequence[Person], cameras: Sequence[Camera], size: tuple[int, int] = (1200, 1080)
+    people: Sequence[Person],
+    cameras: Sequence[Camera],
+    size: tuple[int, int] = (1200, 1080),
+    around: F64 | None = None,
 ) -> Image:
     """A picture of the scene, BGR.
 
@@ -52,12 +55,17 @@ def draw_scene(
         people: with joints in the world.
         cameras: of the rig, drawn as frusta.
         size: (width, height) pixels.
+        around: (N, 3) points that the eye takes in, those of a whole film for instance, so that
+            it stands still; None takes the people's.
     """
     width, height = size[0] * OVERSAMPLE, size[1] * OVERSAMPLE
     bodies = [person for person in people if np.isfinite(person.positions).any()]
-    eye = _Eye(*_place_eye(bodies, cameras, width / height), width, height)
+    if around is None or len(around) == 0:
+        parts = [body.positions[np.isfinite(body.positions[:, 0])] for body in bodies]
+        around = np.concatenate([np.zeros((0, 3)), *parts])
+    eye = _Eye(*_place_eye(around, cameras, width / height), width, height)
     canvas = _backdrop(width, height)
-    _draw_floor(canvas, eye, bodies, cameras)
+    _draw_floor(canvas, eye, around, cameras)
     for camera in cameras:
         _draw_camera(canvas, eye, camera)
     # Far people first, so that near ones cover them.
@@ -95,15 +103,11 @@ def _middle(person: Person) -> F64:
     return np.asarray(np.nanmean(person.positions, axis=0))
 
 
-def _place_eye(
-    bodies: Sequence[Person], cameras: Sequence[Camera], aspect: float
-) -> tuple[F64, F64]:
-    """Where the eye stands and what it looks at: all bodies well in view, cameras if they fit."""
-    if bodies:
-        points = np.concatenate([b.positions[np.isfinite(b.positions[:, 0])] for b in bodies])
-    elif cameras:
+def _place_eye(points: F64, cameras: Sequence[Camera], aspect: float) -> tuple[F64, F64]:
+    """Where the eye stands and what it looks at: all points well in view, cameras if they fit."""
+    if len(points) == 0 and cameras:
         points = np.stack([camera.center_world for camera in cameras])
-    else:
+    elif len(points) == 0:
         points = np.zeros((1, 3))
     low, high = points.min(axis=0), points.max(axis=0)
     target = (low + high) / 2
@@ -129,11 +133,9 @@ def _backdrop(width: int, height: int) -> Image:
     return np.ascontiguousarray(np.repeat(column[:, None], width, axis=1).astype(np.uint8))
 
 
-def _draw_floor(
-    canvas: Image, eye: _Eye, bodies: Sequence[Person], cameras: Sequence[Camera]
-) -> None:
+def _draw_floor(canvas: Image, eye: _Eye, around: F64, cameras: Sequence[Camera]) -> None:
     """A grid of one metre that fades with the distance, and the axes at the origin."""
-    middle = np.mean([_middle(b)[:2] for b in bodies], axis=0) if bodies else np.zeros(2)
+    middle = around[:, :2].mean(axis=0) if len(around) else np.zeros(2)
     out = [float(np.linalg.norm(c.center_world[:2] - middle)) for c in cameras]
     reach = min(float(np.ceil(max([4.0, *out]) + 1.0)), 14.0)
     low, high = np.floor(middle - reach), np.ceil(middle + reach)

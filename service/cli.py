@@ -30,6 +30,7 @@ from .commands import (
     link_rigs,
     models,
     plan,
+    plot,
     prepare,
     reconstruct,
     serve,
@@ -86,6 +87,7 @@ app.command()(link_rigs.link_rigs)
 app.command()(detect.detect)
 app.command()(capture.capture)
 app.command()(reconstruct.reconstruct)
+app.command()(plot.plot)
 app.command()(export.export)
 app.command()(serve.serve)
 app.command()(work.work)

@@ -87,7 +87,7 @@ def capture(
     take = looked_over(take, cameras)
     best = best_frame(take)
     if best is not None:
-        images = _views(frame_set_at(videos, best), cameras, cut).images
+        images = cut_out(frame_set_at(videos, best), cameras, cut).images
         out.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(out / "take.jpg"), frame_sheet(images, take[best], cameras))
     summary = summarize(take)
@@ -117,7 +117,7 @@ def _run(
 
     tracker, lookout = Tracker(), Lookout(rig)
     for sequence, whole in enumerate(frame_sets(videos, limit)):
-        frame_set = _views(whole, rig, cut)
+        frame_set = cut_out(whole, rig, cut)
         expected = tracker.predict(frame_set.timestamp_ns)
         pictures = _pictures(frame_set, lookout.regions(expected) if regions else {})
         seen = run_pictures(pictures, rig, predictor, PipelineSettings(), expected)
@@ -180,7 +180,7 @@ def _synchronized(
         for name in videos.paths:
             people = []
             for image in frames_of(videos, name, limit):
-                frame_set = _views(FrameSet(0, {name: image}), rig, cut)
+                frame_set = cut_out(FrameSet(0, {name: image}), rig, cut)
                 pictures = _pictures(frame_set, {})
                 seen = run_pictures(pictures, rig, predictor, PipelineSettings())
                 people.append(list(seen.single_view.get(name, ())))
@@ -196,7 +196,7 @@ def _synchronized(
     remark(f"-> {', '.join(map(str, written))}")
 
 
-def _views(frame_set: FrameSet, rig: Rig, cut: bool) -> FrameSet:
+def cut_out(frame_set: FrameSet, rig: Rig, cut: bool) -> FrameSet:
     """The frame set with each camera's part cut out, if asked for."""
     from dataclasses import replace
 

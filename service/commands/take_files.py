@@ -5,29 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 from rich.table import Table
 
 from calibration.rig import Rig
 from calibration.rig_file import rig_to_yaml
-from capture.export import export_take
+from capture.export import FORMATS, export_take
 from capture.people import Frame
+from capture.plots import take_plots
 
 from ..take_summary import TakeSummary
 
-__all__ = ["FORMS", "summary_table", "write_take"]
+__all__ = ["FORMS", "summary_table", "write_plots", "write_take"]
 
-FORMS = ("json", "trc", "csv")
+FORMS = ("json", "trc", "csv", "angles")
 
 
 def write_take(frames: Sequence[Frame], rig: Rig, rate_hz: float, folder: Path) -> list[Path]:
-    """take.json, take.trc and take.csv in the folder, and the rig that they were made with."""
+    """The take, its angles and its plots in the folder, and the rig that they were made with."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "rig.yaml"]
     written[0].write_text(rig_to_yaml(rig), encoding="utf-8")
     for form in FORMS:
-        path = folder / f"take.{form}"
+        path = folder / f"take.{FORMATS[form].extension}"
         path.write_bytes(export_take(frames, rig, form, rate_hz=rate_hz))
         written.append(path)
+    return written + write_plots(frames, rig, folder)
+
+
+def write_plots(frames: Sequence[Frame], rig: Rig, folder: Path) -> list[Path]:
+    """trajectories.png, quality.png and angles.png in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, picture in take_plots(frames, rig).items():
+        written.append(folder / f"{name}.png")
+        cv2.imwrite(str(written[-1]), picture)
     return written
 
 

@@ -20,7 +20,7 @@ from service.commands.detect import coco_result, image_ids
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 NAMES = [
     *("prepare", "calibrate", "detect", "capture", "reconstruct", "serve", "work", "train"),
-    *("evaluate", "export", "doctor", "check-rig", "link-rigs"),
+    *("evaluate", "export", "doctor", "check-rig", "link-rigs", "plot"),
     *("board", "plan", "keys"),
 ]
 
