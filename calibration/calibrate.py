@@ -25,6 +25,7 @@ from .refinement import free_parameters, refine, view_poses, with_use
 from .report import lens_report, rig_report
 from .rig import Rejected, Rig
 from .settings import DEFAULTS, CalibrateSettings, check_lens_sizes, check_settings, kind_of
+from .telling import telling_moments
 from .usable import usable
 from .verdict import evidence_of, judge
 from .views import Sightings, find_boards
@@ -47,7 +48,7 @@ EXPECTED_ITERATIONS = 30
 class Progress:
     """How far a calibration is."""
 
-    stage: str  # detect | lenses | connect | refine | check
+    stage: str  # read | detect | lenses | connect | refine | check
     done: int
     total: int
 
@@ -100,6 +101,7 @@ def calibrate(
     sightings = find_boards(
         footage, board, progress=watch.stage("detect"), workers=settings.workers
     )
+    sightings = telling_moments(sightings, footage, board, settings.moments)
     return calibrate_views(
         sightings, footage, board, settings, progress=progress, cancelled=cancelled
     )
@@ -194,6 +196,7 @@ def calibrate_intrinsics_only(
     sightings = find_boards(
         footage, board, progress=watch.stage("detect"), workers=settings.workers
     )
+    sightings = telling_moments(sightings, footage, board, settings.moments)
     alone = replace(sightings, views=tuple(replace(view, shared=False) for view in sightings.views))
     names = tuple(dict.fromkeys(clip.camera for clip in footage.clips + footage.intrinsics))
     choices = {name: settings.lens_choice(name) for name in names}

@@ -38,6 +38,8 @@ MANIFEST = "manifest.yaml"
 FORMAT = "quadglass-footage/1"
 # Moments taken from videos: beyond this more views add little (the error falls with their root).
 MAX_MOMENTS = 80
+# Where the board is looked for before moments are chosen, so many are worth a look.
+CANDIDATES = 2 * MAX_MOMENTS
 
 
 def _check_moment(name: str) -> str:
@@ -74,7 +76,11 @@ class _Manifest(Block):
 
 
 def footage_from_dir(
-    folder: Path, intrinsics: Path | None = None, *, moments: int = MAX_MOMENTS
+    folder: Path,
+    intrinsics: Path | None = None,
+    *,
+    moments: int = MAX_MOMENTS,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Footage:
     """Footage of a folder with one folder of images or one video per camera, or a manifest.
 
@@ -82,6 +88,7 @@ def footage_from_dir(
         folder: synchronized pictures; those of one moment share a file name or a frame index.
         intrinsics: the same, but not synchronized: close-ups for the lenses.
         moments: how many moments to take from videos.
+        progress: called with frames of videos read and about how many there are; may raise.
 
     Raises:
         BadFootage: nothing usable there.
@@ -89,11 +96,13 @@ def footage_from_dir(
     if (folder / MANIFEST).is_file():
         synchronized = footage_from_manifest(folder).clips
     else:
-        synchronized = choose_frames(clips_in(folder), moments)
+        synchronized = choose_frames(clips_in(folder), moments, progress=progress)
     extra: tuple[Clip, ...] = ()
     if intrinsics is not None:
         # Not synchronized: every video's frames are chosen on their own.
-        extra = tuple(choose_frames([clip], moments)[0] for clip in clips_in(intrinsics))
+        extra = tuple(
+            choose_frames([clip], moments, progress=progress)[0] for clip in clips_in(intrinsics)
+        )
         names = {clip.camera for clip in synchronized}
         unknown = sorted({clip.camera for clip in extra} - names)
         if unknown:
@@ -104,14 +113,20 @@ def footage_from_dir(
     return Footage(synchronized, extra)
 
 
-def footage_from_quad(path: Path, layout: Layout, *, moments: int = MAX_MOMENTS) -> Footage:
+def footage_from_quad(
+    path: Path,
+    layout: Layout,
+    *,
+    moments: int = MAX_MOMENTS,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Footage:
     """Footage of one four-in-one image folder or video, cut while it is read.
 
     Raises:
         BadFootage: nothing readable.
         BadLayout: the layout does not fit.
     """
-    return Footage(choose_frames(quad_clips(path, layout), moments))
+    return Footage(choose_frames(quad_clips(path, layout), moments, progress=progress))
 
 
 def prepare(
@@ -146,7 +161,7 @@ def prepare(
             raise Cancelled("stopped while cutting the footage; nothing was calibrated")
 
     clips = clips_in(source) if layout is None else quad_clips(source, layout)
-    clips = choose_frames(clips, moments, cancelled=stop_if_asked)
+    clips = choose_frames(clips, moments, progress=lambda done, total: stop_if_asked())
     total = sum(len(clip.moments) for clip in clips)
     written: dict[str, list[Path]] = {clip.camera: [] for clip in clips}
     for done, (clip, moment, gray) in enumerate(pictures(clips), start=1):

@@ -42,6 +42,7 @@ class CalibrateSettings:
     models: Mapping[str, LensModel] = field(default_factory=dict)
     fixed: Mapping[str, frozenset[LensPart]] = field(default_factory=dict)
     bend: bool = False  # the board may be bent: how far is solved for
+    moments: int = 80  # of a video, at most: beyond, more views add little
     workers: int = 1  # pictures looked at side by side
 
     def lens_choice(self, camera: str) -> LensChoice:

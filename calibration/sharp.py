@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ MAX_CANDIDATES = 3000
 # Sharpness is judged on a reduced picture; noise of single pixels averages out.
 LOOK_SIDE_PX = 480
 THUMB_PX = 24
+TOLD_EVERY = 10  # frames
 # Mean grey levels: closer frames are the same frame encoded twice; darker ones are black.
 SAME_LEVELS = 0.4
 BLACK_LEVEL = 6.0
@@ -38,7 +40,10 @@ class _Look:
 
 
 def choose_frames(
-    clips: Sequence[Clip], count: int, *, cancelled: Callable[[], None] = lambda: None
+    clips: Sequence[Clip],
+    count: int,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Clip, ...]:
     """The clips with the chosen frames of their videos; image clips as they are.
 
@@ -48,7 +53,7 @@ def choose_frames(
     Args:
         clips: synchronized clips.
         count: how many moments to keep.
-        cancelled: called between frames; raises to stop.
+        progress: called with frames read and about how many there are; may raise to stop.
 
     Raises:
         BadFootage: a video holds no frame.
@@ -57,8 +62,13 @@ def choose_frames(
     if not videos:
         return tuple(clips)
     cache: dict[Path, list[_Look]] = {}
-    for path in dict.fromkeys(clip.files[0] for clip in videos):
-        cache[path] = _look(path, [c for c in videos if c.files[0] == path], cancelled)
+    paths = list(dict.fromkeys(clip.files[0] for clip in videos))
+    announced = [_announced(path) for path in paths]
+    total, before = sum(announced), 0
+    for path, length in zip(paths, announced, strict=True):
+        own = [c for c in videos if c.files[0] == path]
+        cache[path] = _look(path, own, partial(_told, progress, before, total))
+        before += length
     order: dict[Path, int] = dict.fromkeys(cache, 0)
     looks: dict[str, _Look] = {}
     for clip in videos:
@@ -85,10 +95,22 @@ def choose_frames(
     )
 
 
-def _look(path: Path, clips: Sequence[Clip], cancelled: Callable[[], None]) -> list[_Look]:
+def _told(progress: Callable[[int, int], None], before: int, total: int, frame: int) -> None:
+    if frame % TOLD_EVERY == 0:
+        progress(min(before + frame, total), total)
+
+
+def _announced(path: Path) -> int:
+    """How many frames the file says it has; not all tell the truth."""
     video = open_video(path)
-    announced = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
-    step = max(1, announced // MAX_CANDIDATES)
+    count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+    video.release()
+    return max(count, 1)
+
+
+def _look(path: Path, clips: Sequence[Clip], read: Callable[[int], None]) -> list[_Look]:
+    video = open_video(path)
+    step = max(1, int(video.get(cv2.CAP_PROP_FRAME_COUNT)) // MAX_CANDIDATES)
     rows: list[list[tuple[int, float, float, F64]]] = [[] for _ in clips]
     index = -1
     try:
@@ -96,7 +118,7 @@ def _look(path: Path, clips: Sequence[Clip], cancelled: Callable[[], None]) -> l
             index += 1
             if index % step:
                 continue
-            cancelled()
+            read(index)
             ok, image = video.retrieve()
             if not ok:
                 break

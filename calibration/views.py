@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from .board import Board, Detection, detect
 from .camera import F64
 from .errors import BadFootage, BoardNotFound
-from .footage import Clip, Footage, Gray, pictures
-
-logger = logging.getLogger(__name__)
-
-Picture = tuple[Clip, str, Gray]
+from .footage import Clip, Footage, pictures
+from .looking import look_at_all
 
 COVERAGE_GRID = (9, 5)  # columns x rows over the picture
 DARK_LEVEL = 6.0  # mean grey level of a black picture
@@ -66,7 +61,7 @@ def find_boards(
         footage: the pictures.
         board: what to look for.
         progress: called after each picture with how many are done, and their total; may raise.
-        workers: pictures looked at side by side (OpenCV leaves Python's lock while it works).
+        workers: pictures looked at side by side, of many in processes of their own.
 
     Raises:
         BadFootage: undecodable or unequal pictures.
@@ -78,19 +73,17 @@ def find_boards(
     dark: dict[str, int] = {}
     total = sum(len(clip.moments) for clip in footage.clips + footage.intrinsics)
     done = 0
-    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        for clips, shared in ((footage.clips, True), (footage.intrinsics, False)):
-            for batch in _batches(clips, max(1, workers)):
-                found = list(pool.map(lambda job: _look(job, board), batch))
-                for (clip, moment, gray), detection in zip(batch, found, strict=True):
-                    looked[clip.camera] = looked.get(clip.camera, 0) + 1
-                    dark[clip.camera] = dark.get(clip.camera, 0) + (float(gray.mean()) < DARK_LEVEL)
-                    _settle_size(sizes, clip, (gray.shape[1], gray.shape[0]))
-                    if detection is not None:
-                        edge_px = _edge_px(gray, detection, board)
-                        views.append(_view(clip.camera, moment, detection, shared, edge_px))
-                    done += 1
-                    progress(done, total)
+    for clips, shared in ((footage.clips, True), (footage.intrinsics, False)):
+        here = sum(len(clip.moments) for clip in clips)
+        with closing(look_at_all(pictures(clips), here, board, workers)) as looks:
+            for (clip, moment, gray), look in looks:
+                looked[clip.camera] = looked.get(clip.camera, 0) + 1
+                dark[clip.camera] = dark.get(clip.camera, 0) + (look.level < DARK_LEVEL)
+                _settle_size(sizes, clip, (gray.shape[1], gray.shape[0]))
+                if look.detection is not None:
+                    views.append(_view(clip.camera, moment, look.detection, shared, look.edge_px))
+                done += 1
+                progress(done, total)
     if not views:
         raise _no_board(footage, board, total, sum(dark.values()))
     views.sort(key=lambda view: (not view.shared, view.moment, view.camera))
@@ -111,36 +104,9 @@ def coverage_counts(corners_px: F64, size_px: tuple[int, int]) -> F64:
     return np.asarray(counts)
 
 
-def _batches(clips: Sequence[Clip], size: int) -> Iterator[list[Picture]]:
-    batch: list[Picture] = []
-    for picture in pictures(clips):
-        batch.append(picture)
-        if len(batch) >= size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _look(picture: Picture, board: Board) -> Detection | None:
-    clip, moment, gray = picture
-    detection = detect(gray, board, "quick" if clip.is_video else "thorough")
-    logger.debug("%s %s: %s", clip.camera, moment, "board" if detection else "no board")
-    return detection
-
-
 def _view(camera: str, moment: str, detection: Detection, shared: bool, edge_px: float) -> View:
     corners_px, ids, mirrored = detection.corners_px, detection.ids, detection.mirrored
     return View(camera, moment, corners_px, ids, shared, mirrored, edge_px)
-
-
-def _edge_px(gray: Gray, detection: Detection, board: Board) -> float:
-    """Over how many pixels the edges of the squares rise; NaN where that cannot be measured."""
-    if board.kind != "chessboard" or len(detection.ids) < len(board.points_board):
-        return float("nan")
-    corners = detection.corners_px.astype(np.float32).reshape(-1, 1, 2)
-    found = cv2.estimateChessboardSharpness(gray, board.inner_corners, corners)[0]
-    return float(np.asarray(found).reshape(-1)[0])
 
 
 def _no_board(footage: Footage, board: Board, total: int, dark: int) -> BoardNotFound:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import shutil
 import threading
@@ -15,7 +16,7 @@ from calibration.board import check_board_for_rig, parse_board
 from calibration.calibrate import CalibrateSettings, Calibration, Progress, calibrate
 from calibration.errors import Cancelled
 from calibration.lens_choice import check_words, parse_fixed
-from calibration.prepare import footage_from_dir, footage_from_quad, parse_layout
+from calibration.prepare import CANDIDATES, footage_from_dir, footage_from_quad, parse_layout
 from calibration.rig import Rig
 from calibration.settings import lenses_in, models_of
 
@@ -184,10 +185,17 @@ def _calibration_of(
     cancelled: Callable[[], bool],
 ) -> Calibration:
     board = parse_board(request.board, request.square_mm)
+
+    def read(done: int, total: int) -> None:
+        if cancelled():
+            raise Cancelled("stopped while the videos were read; no rig was made")
+        progress(Progress("read", done, total))
+
     if request.layout is not None:
-        footage = footage_from_quad(folder, parse_layout(request.layout))
+        layout = parse_layout(request.layout)
+        footage = footage_from_quad(folder, layout, moments=CANDIDATES, progress=read)
     else:
-        footage = footage_from_dir(folder)
+        footage = footage_from_dir(folder, moments=CANDIDATES, progress=read)
     options: Mapping[str, Any] = {
         key: value
         for key in ("kind", "reference", "world", "world_moment")
@@ -201,6 +209,7 @@ def _calibration_of(
         models=models_of(_words(request.lens), footage.cameras, lenses),
         fixed=parse_fixed(_words(request.fix), footage.cameras),
         bend=request.bend,
+        workers=max(1, len(os.sched_getaffinity(0)) // 2),  # the rest is for people
         **options,
     )
     return calibrate(footage, board, settings, progress=progress, cancelled=cancelled)

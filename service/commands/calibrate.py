@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from calibration.calibrate import Progress
     from calibration.rig import Rig
 
+STAGES = {
+    "detect": "look for the board",
+    "lenses": "lens by lens",
+    "connect": "connect the cameras",
+    "refine": "refine all together",
+    "check": "check the result",
+}
 GRADE_COLORS = {"good": "green", "usable": "yellow", "bad": "red"}
 
 
@@ -89,22 +96,24 @@ def calibrate(
     from calibration.calibrate import calibrate as run
     from calibration.layout import parse_layout
     from calibration.lens_choice import parse_fixed
-    from calibration.prepare import footage_from_dir, footage_from_quad
+    from calibration.prepare import CANDIDATES, footage_from_dir, footage_from_quad
     from calibration.rig_file import rig_to_yaml
     from calibration.settings import lenses_in, models_of
 
     from .export import read_rig
 
     target = parse_board(board, square_mm)
-    if quad is None:
-        pictures = footage_from_dir(footage, intrinsics)
-    elif intrinsics is None:
-        pictures = footage_from_quad(footage, parse_layout(quad))
-    else:
+    if quad is not None and intrinsics is not None:
         raise BadValue(
             "--quad and --intrinsics do not go together: cut the footage first (quadglass "
             "prepare), then calibrate the folder that it writes with --intrinsics"
         )
+    with bar("read the videos") as read:
+        if quad is None:
+            pictures = footage_from_dir(footage, intrinsics, moments=CANDIDATES, progress=read)
+        else:
+            layout = parse_layout(quad)
+            pictures = footage_from_quad(footage, layout, moments=CANDIDATES, progress=read)
     known = lenses_in(read_rig(lenses), pictures.cameras) if lenses else ({}, {})
     settings = CalibrateSettings(
         name=name or out.name.split(".")[0],
@@ -123,7 +132,7 @@ def calibrate(
     with bar("looking for the board") as step:
 
         def show(now: Progress) -> None:
-            step(now.done, now.total, now.stage)
+            step(now.done, now.total, STAGES.get(now.stage, now.stage))
 
         calibration = run(pictures, target, settings, progress=show)
     out.parent.mkdir(parents=True, exist_ok=True)
