@@ -33,6 +33,9 @@ class TrackSettings:
     proven_frames: int = 5
     min_sigma_m: float = 0.005  # no measurement is trusted more than this
     velocity_decay_s: float = 0.5  # unseen, people slow down: a guess that beats running on
+    # Whether who comes back after a gap is known by their bones, a second after they came. A whole
+    # take is better looked over when it is finished (`reidentify.py`).
+    reidentify: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -148,7 +148,8 @@ def take_of(
         progress: called with (frames done, frames in all).
     """
     settings = settings or ReconstructSettings()
-    tracker, frames = Tracker(settings.track), []
+    # Who came back is found when the take is whole (`reidentify.py`), not while it is made.
+    tracker, frames = Tracker(replace(settings.track, reidentify=False)), []
     for done, moment in enumerate(moments, start=1):
         expected = tracker.predict(moment.timestamp_ns)
         found = people_in_frame(rig, moment.sightings, settings.capture, expected)

@@ -1,6 +1,7 @@
 """People of a take who left and came back: the same bones, never at the same time.
 
-The tracker forgets who was not seen for a while. Over a whole take more is known: the bone lengths
+The tracker forgets who was not seen for a while (live, `gallery.py` remembers their bones). Over
+a whole take more is known: the bone lengths
 of everybody, each the median of many frames. Two names become one if their bones agree far better
 than those of the take's people among each other, and nobody else fits as well.
 """
@@ -17,10 +18,17 @@ from .people import F64, Frame
 from .timeline import by_identity
 from .watch import bone_lengths
 
-__all__ = ["ReidentifySettings", "Rejoined", "reidentified"]
+__all__ = [
+    "LONG_BONES",
+    "ReidentifySettings",
+    "Rejoined",
+    "best_fit",
+    "misfit",
+    "reidentified",
+]
 
 # The bones that tell people apart: long, and found well.
-_LONG = np.array([length >= 0.25 for _, _, length in BONES])
+LONG_BONES = np.array([length >= 0.25 for _, _, length in BONES])
 MIN_BONES = 6
 
 
@@ -71,24 +79,47 @@ def reidentified(
     rejoined: list[Rejoined] = []
     gone: set[int] = set()  # names that turned out to be another's
     for number, late in enumerate(known):
-        fits = sorted(
-            (_misfit(early, late, settings), place)
+        fits = [
+            (_between(early, late, settings), place)
             for place, early in enumerate(known[:number])
             if early.identity not in gone and _possible(early, late, settings)
-        )
-        if not fits or fits[0][0] > settings.gate:
+        ]
+        best = best_fit(fits, settings)
+        if best is None:
             continue
-        if len(fits) > 1 and fits[1][0] < settings.lead * max(fits[0][0], 0.5):
-            continue
-        misfit, place = fits[0]
+        value, place = best
         early = known[place]
         gap_s = (late.start_ns - early.stop_ns) * 1e-9
-        rejoined.append(Rejoined(early.identity, late.identity, gap_s, misfit))
+        rejoined.append(Rejoined(early.identity, late.identity, gap_s, value))
         # From here on the first name's appearance ends with the second's.
         known[place] = replace(early, stop_ns=late.stop_ns, leaves=late.leaves)
         gone.add(late.identity)
     names = {one.new: one.old for one in rejoined}
     return [_renamed(frame, names) for frame in frames], tuple(rejoined)
+
+
+def best_fit(
+    fits: Sequence[tuple[float, int]], settings: ReidentifySettings
+) -> tuple[float, int] | None:
+    """The smallest of (misfit, who), if it is small and nobody else fits nearly as well."""
+    fits = sorted(fits)
+    if not fits or fits[0][0] > settings.gate:
+        return None
+    if len(fits) > 1 and fits[1][0] < settings.lead * max(fits[0][0], 0.5):
+        return None
+    return fits[0]
+
+
+def misfit(
+    one: F64, one_sigma: F64, other: F64, other_sigma: F64, settings: ReidentifySettings
+) -> float:
+    """Mean squared difference of two people's bones (B,) in sigmas; inf where too few are known."""
+    off2 = (one - other) ** 2
+    known = np.isfinite(off2)
+    if known.sum() < MIN_BONES:
+        return float("inf")
+    variance = one_sigma**2 + other_sigma**2 + settings.systematic_m**2
+    return float((off2[known] / variance[known]).mean())
 
 
 def _appearances(frames: Sequence[Frame], settings: ReidentifySettings) -> list[_Appearance]:
@@ -98,7 +129,7 @@ def _appearances(frames: Sequence[Frame], settings: ReidentifySettings) -> list[
         if len(places) < settings.min_frames:
             continue
         bodies = np.array([frames[number].people[place].positions for number, place in places])
-        lengths = bone_lengths(bodies)[:, _LONG]  # (F, B)
+        lengths = bone_lengths(bodies)[:, LONG_BONES]  # (F, B)
         count = np.isfinite(lengths).sum(axis=0)
         usable = count >= settings.min_frames / 2
         bones, sigma = np.full(len(count), np.nan), np.full(len(count), np.nan)
@@ -131,14 +162,8 @@ def _possible(early: _Appearance, late: _Appearance, settings: ReidentifySetting
     return gap_s > 0 and way <= settings.max_speed_m_s * gap_s
 
 
-def _misfit(early: _Appearance, late: _Appearance, settings: ReidentifySettings) -> float:
-    """Mean squared difference of the bones in sigmas; inf where too few are known of both."""
-    off2 = (early.bones - late.bones) ** 2
-    known = np.isfinite(off2)
-    if known.sum() < MIN_BONES:
-        return float("inf")
-    variance = early.sigma**2 + late.sigma**2 + settings.systematic_m**2
-    return float((off2[known] / variance[known]).mean())
+def _between(early: _Appearance, late: _Appearance, settings: ReidentifySettings) -> float:
+    return misfit(early.bones, early.sigma, late.bones, late.sigma, settings)
 
 
 def _renamed(frame: Frame, names: Mapping[int, int]) -> Frame:

@@ -2,8 +2,9 @@
 
 The tracker has state: feed it the frame sets of one capture in order. Persons of a new frame are
 matched by exact assignment to where the tracks expect them (`kalman.py`). A track that is not seen
-coasts for a while, then is forgotten. The state is small (a few kB per person) and is saved with
-each result, so a restart goes on where it was.
+coasts for a while, then ends. Who comes back later is somebody new at first, and gets the first
+name again once the bones are known (`gallery.py`). The state is small (a few kB per person) and is
+saved with each result, so a restart goes on where it was.
 """
 
 from __future__ import annotations
@@ -17,12 +18,17 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from .errors import BadResult
+from .gallery import Gallery, Return
 from .kalman import NS, Tracks, TrackSettings, born, corrected, moved
 from .people import F64, Person, Prediction
+from .reidentify import ReidentifySettings
 
 __all__ = ["TrackSettings", "Tracker"]
 
+Ints = NDArray[np.int64]
+
 STATE_FORMAT = "quadglass-tracks/1"
+_REIDENTIFY = ReidentifySettings()
 FAR = 1e6  # stands for "never" in the assignment, which takes no infinities
 
 
@@ -33,6 +39,8 @@ class Tracker:
         self.settings = settings or TrackSettings()
         self._tracks: Tracks | None = None  # None until somebody was seen
         self._next_id = 0
+        self._gallery = Gallery.empty()
+        self.returned: tuple[Return, ...] = ()  # who got a first name again in the last update
 
     def predict(self, timestamp_ns: int) -> tuple[Prediction, ...]:
         """Where everybody tracked is expected at that time."""
@@ -52,7 +60,7 @@ class Tracker:
             people: of one frame set; their ids are overwritten.
             timestamp_ns: when it was taken; an earlier time than the last is taken as that one.
         """
-        tracks = self._at(timestamp_ns)
+        tracks, self.returned = self._at(timestamp_ns), ()
         if not people:
             self._tracks = tracks
             return ()
@@ -73,11 +81,25 @@ class Tracker:
             self._next_id += len(new)
             new_tracks = born(ids[new], measured[new], sigma_m[new], timestamp_ns, self.settings)
             tracks = new_tracks if tracks is None else tracks.joined(new_tracks)
+        if self.settings.reidentify and tracks is not None:
+            ids, tracks = self._recognized(ids, measured, tracks)
         self._tracks = tracks
         return tuple(
             replace(person, id=identity)
             for person, identity in zip(people, ids.tolist(), strict=True)
         )
+
+    def _recognized(self, ids: Ints, measured: F64, tracks: Tracks) -> tuple[Ints, Tracks]:
+        """Names and tracks, with first names for those who came back and are known by now."""
+        gallery = self._gallery.after(ids, measured, tracks.time_ns)
+        self.returned = tuple(gallery.returned(ids, _REIDENTIFY))
+        for one in self.returned:
+            gallery = gallery.renamed(one)
+            ids = np.where(ids == one.new, one.old, ids)
+            names = np.where(tracks.ids == one.new, one.old, tracks.ids)
+            tracks = replace(tracks, ids=names)
+        self._gallery = gallery.kept(tracks.ids, tracks.time_ns, _REIDENTIFY)
+        return ids, tracks
 
     def state(self) -> dict[str, Any]:
         """All that the tracker knows, as JSON-able values."""
@@ -87,6 +109,7 @@ class Tracker:
             "next_id": self._next_id,
             "time_ns": None if tracks is None else tracks.time_ns,
             "tracks": [] if tracks is None else _tracks_to(tracks),
+            "known": self._gallery.to_json(),
         }
 
     @staticmethod
@@ -102,6 +125,8 @@ class Tracker:
                 raise ValueError(f"format {state['format']!r}, need {STATE_FORMAT!r}")
             tracker._next_id = int(state["next_id"])
             tracker._tracks = _tracks_from(state["tracks"], state["time_ns"])
+            # States of before have none.
+            tracker._gallery = Gallery.from_json(state.get("known", ()))
         except (KeyError, TypeError, ValueError) as error:
             raise BadResult(
                 f"not a tracker's state ({type(error).__name__}: {error}); "

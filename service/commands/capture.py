@@ -110,12 +110,13 @@ def _run(
     """The frames of a take, people named, as they are found."""
     from capture.people import Frame
     from capture.regions import Lookout
-    from capture.track import Tracker
+    from capture.track import Tracker, TrackSettings
 
     from ..pipeline import PipelineSettings, run_pictures
     from ..videos import frame_sets
 
-    tracker, lookout = Tracker(), Lookout(rig)
+    # Who came back is found when the take is whole, in `looked_over`.
+    tracker, lookout = Tracker(TrackSettings(reidentify=False)), Lookout(rig)
     for sequence, whole in enumerate(frame_sets(videos, limit)):
         frame_set = cut_out(whole, rig, cut)
         expected = tracker.predict(frame_set.timestamp_ns)
