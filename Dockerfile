@@ -21,7 +21,7 @@ WORKDIR /app
 # Dependencies before code, so that a change of code does not install them again.
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY deploy/setup.sh deploy/constraints.txt deploy/
-RUN for folder in service capture calibration models kernels; do \
+RUN for folder in service capture calibration models kernels quadglass; do \
       mkdir "$folder" && touch "$folder/__init__.py"; done
 ARG EXTRAS=cpu
 RUN bash deploy/setup.sh "$EXTRAS"
@@ -36,9 +36,10 @@ COPY capture capture
 COPY calibration calibration
 COPY models models
 COPY kernels kernels
+COPY quadglass quadglass
 # The root is read-only in compose, so bytecode and what numba compiles are made here or at every
 # start. numba's part fits this processor; another kind compiles for ten seconds when it starts.
-RUN .venv/bin/python -m compileall -q service capture calibration models kernels \
+RUN .venv/bin/python -m compileall -q service capture calibration models kernels quadglass \
  && .venv/bin/python -c 'from kernels.warmup import warm_up; warm_up()'
 
 FROM base

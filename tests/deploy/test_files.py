@@ -129,5 +129,5 @@ def test_the_image_holds_no_tests_and_no_data():
     assert kept == {
         *("pyproject.toml", "README.md", "LICENSE", "NOTICE"),
         *("deploy/setup.sh", "deploy/constraints.txt"),
-        *("service", "capture", "calibration", "models", "kernels"),
+        *("service", "capture", "calibration", "models", "kernels", "quadglass"),
     }
