@@ -2,7 +2,10 @@
 
 Rendered 1920 x 1080 pictures (three times supersampled, blur 0.8 px, noise 2 grey levels, clutter)
 with squares of 46 and 13 px, and clutter without a board. Error is the RMS distance to the truth.
-Times are processor milliseconds on one thread.
+Then ChArUco boards, printed black on white and white on black, from the front and from the back,
+where the print is mirrored: right means numbered as from the front, and said to be the back. Last
+the full frames of `tut-checkerboard-4cam` (1920 x 1200, 28x17 corners of about 20 px), where they
+are on this machine. Times are processor milliseconds on one thread.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from numpy.typing import NDArray
 from calibration.board import Board, detect, parse_board
 from calibration.camera import F64, Camera, project
 from tests.calibration.boards import facing, look_at, render
+from tests.calibration.shared_data import SHARED
 
 COUNTS = (9, 6)
 Finder = Callable[[NDArray[np.uint8]], F64 | None]
@@ -57,9 +61,11 @@ FINDERS: dict[str, Finder] = {
 }
 
 
-def pictures(square_mm: float, count: int) -> list[tuple[NDArray[np.uint8], F64]]:
+def pictures(
+    square_mm: float, count: int, board: Board | None = None, mirrored: bool = False
+) -> list[tuple[NDArray[np.uint8], F64]]:
     """Pictures of a board 3 m away, and where its corners are."""
-    board: Board = parse_board("9x6", square_mm)
+    board = board or parse_board("9x6", square_mm)
     K = np.array([[1400.0, 0, 960], [0, 1400, 540], [0, 0, 1]])
     pose = look_at(np.array([-3.0, 0.0, 1.0]), np.array([0.0, 0.0, 1.0]))
     camera = Camera("a", (1920, 1080), K, np.zeros(5), pose)
@@ -68,9 +74,101 @@ def pictures(square_mm: float, count: int) -> list[tuple[NDArray[np.uint8], F64]
         rng = np.random.default_rng(seed)
         spot = np.array([0.0, rng.uniform(-0.3, 0.3), 1 + rng.uniform(-0.2, 0.2)])
         world_from_board = facing(rng, board, spot, camera.center_world, 0.35)
-        points = board.points_board @ world_from_board[:3, :3].T + world_from_board[:3, 3]
-        made.append((render(camera, board, world_from_board, seed=seed), project(camera, points)))
+        columns, rows = board.inner_corners
+        order = np.arange(columns * rows).reshape(rows, columns)
+        seen = board.points_board[(order[:, ::-1] if mirrored else order).ravel()]
+        points = seen @ world_from_board[:3, :3].T + world_from_board[:3, 3]
+        picture = render(camera, board, world_from_board, seed=seed, mirrored=mirrored)
+        made.append((picture, project(camera, points)))
     return made
+
+
+def charuco(count: int) -> list[dict[str, Any]]:
+    """One row per print and side: ours beside OpenCV's detector alone."""
+    rows = []
+    for inverted in (False, True):
+        board = parse_board("charuco:8x6:DICT_4X4_50" + (":inverted" if inverted else ""), 90)
+        for mirrored in (False, True):
+            name = f"ChArUco {'white on black' if inverted else 'black on white'}, "
+            name += "back" if mirrored else "front"
+            row: dict[str, Any] = {"print": name, "of": count}
+            scene = pictures(90.0, count, board, mirrored)
+            for solver, finder in (("quadglass", charuco_ours), ("OpenCV", charuco_opencv)):
+                times, errors, right = [], [], 0
+                for picture, truth in scene:
+                    start = time.process_time()
+                    found = finder(picture, board)
+                    times.append(1000 * (time.process_time() - start))
+                    if found is None:
+                        continue
+                    off = ((found[0] - truth[found[1]]) ** 2).sum(axis=1)
+                    if np.sqrt(off.mean()) < 1.0:
+                        right += found[2] == mirrored
+                        errors.append(off)
+                rms = float(np.sqrt(np.mean(np.concatenate(errors)))) if errors else None
+                row[solver] = {"right": right, "ms": float(np.median(times)), "rms_px": rms}
+            rows.append(row)
+            print(_charuco_line(row), flush=True)
+    return rows
+
+
+def charuco_ours(
+    gray: NDArray[np.uint8], board: Board
+) -> tuple[F64, NDArray[np.int64], bool] | None:
+    """Corners, their ids, and whether the back was seen, as `calibration.board.detect` says."""
+    found = detect(gray, board)
+    return None if found is None else (found.corners_px, found.ids, found.mirrored)
+
+
+def charuco_opencv(
+    gray: NDArray[np.uint8], board: Board
+) -> tuple[F64, NDArray[np.int64], bool] | None:
+    """The same by cv2.aruco.CharucoDetector with its defaults, which knows no back."""
+    columns, rows = board.inner_corners
+    markers = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, board.dictionary))
+    target = cv2.aruco.CharucoBoard((columns + 1, rows + 1), 1.0, board.marker_ratio, markers)
+    corners, ids, _, _ = cv2.aruco.CharucoDetector(target).detectBoard(gray)
+    if ids is None or len(ids) < 6:
+        return None
+    points = np.asarray(corners, dtype=np.float64).reshape(-1, 2)
+    return points, np.asarray(ids, dtype=np.int64).reshape(-1), False
+
+
+def _charuco_line(row: dict[str, Any]) -> str:
+    parts = [f"{row['print']:<32}"]
+    for solver in ("quadglass", "OpenCV"):
+        part = row[solver]
+        rms = "    -" if part["rms_px"] is None else f"{part['rms_px']:.3f}"
+        parts.append(f"{solver} {part['right']:2}/{row['of']} right {part['ms']:4.0f} ms {rms} px")
+    return "   ".join(parts)
+
+
+def tut_frames() -> dict[str, Any] | None:
+    """How many of the 20 full frames show their board, by each finder; None without them."""
+    folder = SHARED / "tut-checkerboard-4cam" / "images"
+    if not folder.is_dir():
+        return None
+    board = parse_board("28x17", 20)
+    counts = board.inner_corners
+    finders: dict[str, Callable[[NDArray[np.uint8]], object]] = {
+        "quadglass": lambda gray: detect(gray, board),
+        "findChessboardCorners": lambda gray: cv2.findChessboardCorners(gray, counts)[0] or None,
+        "findChessboardCornersSB": lambda gray: (
+            cv2.findChessboardCornersSB(gray, counts)[0] or None
+        ),
+    }
+    row: dict[str, Any] = {"of": 0}
+    files = sorted(folder.iterdir())
+    for name, finder in finders.items():
+        times, found = [], 0
+        for file in files:
+            gray = np.asarray(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE), np.uint8)
+            start = time.process_time()
+            found += finder(gray) is not None
+            times.append(1000 * (time.process_time() - start))
+        row |= {"of": len(files), name: {"found": found, "ms": float(np.median(times))}}
+        print(f"tut {name:<28} {found:2}/{len(files)} {row[name]['ms']:6.0f} ms", flush=True)
+    return row
 
 
 def clutter(count: int) -> list[NDArray[np.uint8]]:
@@ -139,9 +237,14 @@ def main() -> None:
     machine = f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     print(f"{machine}; OpenCV {cv2.__version__}, numpy {np.__version__}")
     print(f"{'finder':<48}   46 px squares              13 px squares              no board")
-    rows = run(3 if options.quick else 8)
+    count = 3 if options.quick else 8
+    rows = run(count)
+    prints = charuco(count)
+    tut = tut_frames()
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2))
+        options.json.write_text(
+            json.dumps({"machine": machine, "rows": rows, "charuco": prints, "tut": tut}, indent=2)
+        )
 
 
 if __name__ == "__main__":

@@ -238,18 +238,16 @@ def render(
     blur: float = 0.8,
     seed: int = 0,
     noise: float = 2.0,
+    mirrored: bool = False,
 ) -> NDArray[np.uint8]:
-    """(H, W) grey picture of the board on clutter, three times supersampled, no distortion."""
+    """(H, W) grey picture of the board on clutter, three times supersampled, no distortion.
+
+    Of a ChArUco board `mirrored` shows the print as it shines through the back.
+    """
     rng = np.random.default_rng(seed)
     width, height = camera.size_px
-    columns, rows = board.inner_corners
     cell = 40
-    tile = np.indices((rows + 3, columns + 3)).sum(axis=0) % 2
-    picture = np.where(tile == 0, 225, 30).astype(np.uint8)
-    # a white border of one square; the square before the first inner corner is dark
-    picture[0], picture[-1], picture[:, 0], picture[:, -1] = 225, 225, 225, 225
-    picture[1:-1, 1:-1] = np.where(np.indices((rows + 1, columns + 1)).sum(axis=0) % 2, 225, 30)
-    texture = np.kron(picture, np.ones((cell, cell), np.uint8))
+    texture = _print(board, cell, mirrored)
     scale = 3
     K = camera.K.copy()
     S = np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2], [0, 0, 1.0]])
@@ -277,3 +275,22 @@ def render(
     small = cv2.resize(full, (width, height), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), blur).astype(np.float64)
     return np.clip(small + rng.normal(0, noise, small.shape), 0, 255).astype(np.uint8)
+
+
+def _print(board: Board, cell: int, mirrored: bool) -> NDArray[np.uint8]:
+    """The print with a border of one square, `cell` pixels a square."""
+    columns, rows = board.inner_corners
+    if board.kind == "charuco":
+        markers = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, board.dictionary))
+        squares = (columns + 1, rows + 1)
+        target = cv2.aruco.CharucoBoard(squares, 1.0, board.marker_ratio, markers)
+        size = ((columns + 1) * cell, (rows + 1) * cell)
+        inside = np.asarray(target.generateImage(size, marginSize=0), np.uint8)
+        whole = np.pad(inside, cell, constant_values=255)
+        whole = np.where(whole > 127, 225, 30).astype(np.uint8)
+        whole = np.asarray(255 - whole, np.uint8) if board.inverted else whole
+        return np.ascontiguousarray(whole[:, ::-1]) if mirrored else whole
+    # a white border of one square; the square before the first inner corner is dark
+    picture = np.full((rows + 3, columns + 3), 225, np.uint8)
+    picture[1:-1, 1:-1] = np.where(np.indices((rows + 1, columns + 1)).sum(axis=0) % 2, 225, 30)
+    return np.kron(picture, np.ones((cell, cell), np.uint8))

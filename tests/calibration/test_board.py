@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,11 +12,14 @@ import pytest
 
 from calibration.board import Board, Detection, check_board_for_rig, detect, parse_board
 from calibration.board_grid import refine
+from calibration.calibrate import calibrate_views
 from calibration.camera import F64, Camera, project
 from calibration.errors import BadBoard
+from calibration.footage import Clip, Footage
 from calibration.transforms import transform
+from calibration.views import Sightings
 
-from .boards import facing, look_at, render
+from .boards import board_moments, facing, look_at, make_world, render
 from .shared_data import shared
 
 
@@ -196,6 +200,46 @@ def test_charuco_from_the_front_and_from_the_mirrored_back() -> None:
     assert {detection.mirrored for detection in front} == {False}
     back = _found(folder / "4_cam_recording/cam_1.mp4", list(range(6)), board)
     assert {detection.mirrored for detection in back} == {True}
+
+
+@pytest.mark.parametrize("inverted", [False, True], ids=["black_on_white", "white_on_black"])
+@pytest.mark.parametrize("mirrored", [False, True], ids=["front", "back"])
+def test_charuco_of_every_print_is_put_right(inverted: bool, mirrored: bool) -> None:
+    text = "charuco:8x6:DICT_4X4_50" + (":inverted" if inverted else "")
+    board = parse_board(text, 90)
+    camera = _camera()
+    errors = []
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        spot = np.array([0.0, rng.uniform(-0.3, 0.3), 1 + rng.uniform(-0.2, 0.2)])
+        pose = facing(rng, board, spot, camera.center_world, 0.35)
+        picture = render(camera, board, pose, seed=seed, mirrored=mirrored)
+        found = detect(picture, board)
+        assert found is not None, seed
+        assert found.mirrored == mirrored
+        assert len(found.ids) == 35
+        columns, rows = board.inner_corners
+        truth = _truth(camera, board, pose).reshape(rows, columns, 2)
+        truth = (truth[:, ::-1] if mirrored else truth).reshape(-1, 2)
+        errors.append(((found.corners_px - truth[found.ids]) ** 2).sum(axis=1))
+    # As plain boards of this size; a window that reaches the markers leaves 0.2 px, and another
+    # numbering would be 40 px away.
+    assert np.sqrt(np.mean(np.concatenate(errors))) <= 0.045
+
+
+def test_a_mirrored_charuco_board_is_reported() -> None:
+    """One camera of two looks at the back: the rig is right and says so."""
+    board = parse_board("charuco:8x6:DICT_4X4_50", 90)
+    world = make_world(0, moments=10, close=5, stereo=True)
+    rng = np.random.default_rng(0)
+    views = board_moments(rng, world.cameras, board, 12, 0.2)
+    views = [replace(view, mirrored=view.camera == "right") for view in views]
+    sizes = {camera.name: camera.size_px for camera in world.cameras}
+    footage = Footage(tuple(Clip(camera.name, (), ()) for camera in world.cameras))
+    rig = calibrate_views(Sightings(tuple(views), sizes, {}), footage, board).rig
+    assert rig.verdict is not None
+    told = {finding.code: finding for finding in rig.verdict.findings}
+    assert told["mirrored_board"].camera == "right"
 
 
 def _found(video: Path, frames: list[int], board: Board) -> list[Detection]:
