@@ -15,11 +15,13 @@ from models.skeleton import COCO17
 from .detections import Detections, read_detections
 from .errors import TooFewCameras
 from .frame import CaptureSettings, people_in_frame
-from .people import Frame
+from .people import F64, Frame
 from .resample import Coverage, common_moments, coverage, resampled
 from .smooth import SmoothSettings, smooth_take
 from .streams import Stream
 from .sync import Sync, SyncSettings, synchronize
+from .sync_tracks import Clock
+from .timestamps import Stamped, stamped
 from .track import Tracker, TrackSettings
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "reconstruct",
     "synchronized",
     "take_of",
+    "timestamped",
 ]
 
 
@@ -190,14 +193,41 @@ def synchronized(
     sync = synchronize(rig, streams, settings)
     clocks = sync.clocks()
     times = common_moments(streams, clocks, rate_hz)
-    moments = [
-        # Time 0 is the first moment: a negative one would be no timestamp.
+    return sync, coverage(streams, clocks, times), _moments(streams, clocks, times)
+
+
+def timestamped(
+    streams: Mapping[str, Stream],
+    stamps_ns: Mapping[str, Sequence[int]],
+    rate_hz: float,
+) -> tuple[Stamped, tuple[Coverage, ...], list[Moment]]:
+    """The cameras at the times that they were stamped, and their people at common moments.
+
+    Args:
+        streams: two or more, at times that are the frames' numbers over `rate_hz`.
+        stamps_ns: by camera, of one clock.
+        rate_hz: of the common moments too.
+
+    Raises:
+        BadTimestamps: they are not such as a camera has.
+    """
+    numbers = {name: np.round(s.times_s * rate_hz).astype(np.int64) for name, s in streams.items()}
+    found = stamped(streams, numbers, stamps_ns)
+    clocks = {name: Clock() for name in streams}
+    times = common_moments(found.streams, clocks, rate_hz)
+    return found, coverage(found.streams, clocks, times), _moments(found.streams, clocks, times)
+
+
+def _moments(
+    streams: Mapping[str, Stream], clocks: Mapping[str, Clock], times: F64
+) -> list[Moment]:
+    """People at common moments; time 0 is the first: a negative one would be no timestamp."""
+    return [
         Moment(number, round((time_s - times[0]) * 1e9), views)
         for number, (time_s, views) in enumerate(
             zip(times.tolist(), resampled(streams, clocks, times), strict=True)
         )
     ]
-    return sync, coverage(streams, clocks, times), moments
 
 
 def _detections(rig: Rig, folders: Mapping[str, Path], skeleton: str | None) -> Detections:

@@ -33,6 +33,14 @@ def reconstruct(
     sync: Annotated[
         bool, typer.Option("--sync", help="Find the cameras' offsets from the motion first.")
     ] = False,
+    timestamps: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CAMERA=FILE",
+            help="When a camera's frames were taken, by one clock: a time a line, or a CSV; "
+            "once for every camera.",
+        ),
+    ] = None,
 ) -> None:
     """Make a take from 2D people that another tool found."""
     from capture.reconstruct import ReconstructSettings, files_as_model, read_streams
@@ -43,17 +51,22 @@ def reconstruct(
     from .after_take import looked_over
     from .export import read_rig
     from .named_paths import named_paths, only_cameras_of
-    from .sync_take import synchronized_take
+    from .sync_take import synchronized_take, timestamped_take
     from .take_files import summary_table, write_take
 
     cameras = read_rig(rig)
     folders = named_paths(views)
     only_cameras_of(cameras, folders)
     settings = ReconstructSettings(smooth=None if raw else SmoothSettings())
-    if sync:
+    if sync or timestamps:
         streams = read_streams(cameras, folders, skeleton=skeleton, rate_hz=rate_hz)
         model = files_as_model(skeleton)
-        frames = synchronized_take(cameras, streams, rate_hz, settings, out, model)
+        if timestamps:
+            frames = timestamped_take(
+                cameras, streams, timestamps, rate_hz, settings, out, model, sync=sync
+            )
+        else:
+            frames = synchronized_take(cameras, streams, rate_hz, settings, out, model)
     else:
         with bar("frames") as step:
             frames = run(
