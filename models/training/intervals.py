@@ -26,7 +26,7 @@ def ap_interval(judged: Sequence[Any], photos: int, draws: int) -> tuple[float, 
     Returns:
         NaN twice for no draws, or where nobody is labelled.
     """
-    tables = [_table(one) for one in judged if one is not None and one["aRng"][1] >= _EVERY_SIZE[1]]
+    tables = [_table(one) for one in judged if one is not None and one["aRng"] == _EVERY_SIZE]
     rng = np.random.default_rng(0)
     found = []
     for _ in range(draws):

@@ -76,7 +76,10 @@ def test_the_interval_holds_the_ap_and_shrinks_with_more_photos():
 
 
 def test_drawing_a_lone_photo_again_gives_pycocotools_own_ap():
-    photos, people = crowd(1)
+    """With people of every size in it, some of them missed, one too many, one off."""
+    small, medium, large = person(10, 10, 40), person(100, 50, 100), person(200, 50, 300)
+    photos = [photo([small, medium, large])]
+    people = [[found(large, off=9), found(medium, off=30, score=0.8), found(small, score=0.2)]]
     alone = average_precision(photos, people, draws=3)
     assert alone.ap_low == alone.ap_high == pytest.approx(alone.ap, abs=1e-12)
 
