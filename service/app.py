@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -14,6 +15,7 @@ from capture.track import TrackSettings
 from models.predictor import Predictor
 
 from . import problems
+from .answers import Answers
 from .calibration_jobs import CalibrationJobs
 from .captures import Captures
 from .config import Settings
@@ -22,6 +24,7 @@ from .jobs import JobBoard
 from .keys import KeyGate
 from .limits import BodyLimit, body_limit
 from .metrics import Metrics
+from .once import Once
 from .queue import Queue
 from .routes import (
     boards,
@@ -39,7 +42,9 @@ from .routes import (
 )
 from .state import Service
 from .store import Store
+from .take_up import take_up_tickets
 from .takes import Takes
+from .tickets import Tickets
 from .worker import Worker
 from .workers import make_queue
 
@@ -69,10 +74,12 @@ def create_app(
         service.jobs.start()
         for worker in service.workers:
             worker.start()
+        taking_up = asyncio.create_task(take_up_tickets(service))
         try:
             yield
         finally:
             service.draining = True
+            await asyncio.wait([taking_up])
             await service.tickets.finish()
             for worker in service.workers:
                 worker.stop()
@@ -120,4 +127,6 @@ def _assemble(
         workers=own[1],
         jobs=CalibrationJobs(board, store, settings.store, metrics),
         metrics=metrics,
+        tickets=Tickets(settings.data_dir / "tickets", settings.store),
+        once=Once(Answers(settings.data_dir / "answers", settings.store)),
     )

@@ -17,18 +17,9 @@ from .captures import LiveCapture, Turn
 from .errors import Conflict, NoViews
 from .forms import Form, integer
 from .state import Service
-from .task import Answer, Hint, Result
+from .task import Answer, Hint, Posted, Result
 
-__all__ = ["Accepted", "Posted", "accept", "calibration_for", "finish", "posted_in"]
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """A frame set as it came."""
-
-    images: Mapping[str, bytes]  # encoded, by camera
-    timestamp_ns: int | None = None  # None: the time of arrival
-    capture: str | None = None  # None: people get no identities
+__all__ = ["Accepted", "accept", "calibration_for", "finish", "posted_in"]
 
 
 @dataclass(frozen=True, slots=True)

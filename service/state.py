@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends
@@ -44,8 +44,8 @@ class Service:
     workers: Sequence[Worker]
     jobs: CalibrationJobs
     metrics: Metrics
-    tickets: Tickets = field(default_factory=Tickets)
-    once: Once = field(default_factory=Once)
+    tickets: Tickets
+    once: Once
     draining: bool = False
     held: int = 0  # requests whose pictures are in memory
     connected: int = 0  # streams, and those who watch

@@ -25,12 +25,13 @@ import numpy as np
 from starlette.websockets import WebSocket
 
 from .errors import Malformed, NotReady, QueueFull, ServiceError, code_of
-from .frame_sets import Accepted, Posted, accept, finish
+from .frame_sets import Accepted, accept, finish
 from .framing import Message, unpacked
 from .moments import Moments, ViewSet
 from .outbox import Outbox, ReaderGone
 from .problems import problem_of
 from .state import Service
+from .task import Posted
 
 __all__ = ["Mode", "Stream", "StreamOptions"]
 

@@ -13,7 +13,16 @@ from capture.regions import Region
 
 from .pipeline import Seen
 
-__all__ = ["Answer", "Hint", "Model", "Result", "Task"]
+__all__ = ["Answer", "Hint", "Model", "Posted", "Result", "Task"]
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A frame set as it came."""
+
+    images: Mapping[str, bytes]  # encoded, by camera
+    timestamp_ns: int | None = None  # None: the time of arrival
+    capture: str | None = None  # None: people get no identities
 
 
 @dataclass(frozen=True, slots=True)

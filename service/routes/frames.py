@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
@@ -11,6 +13,7 @@ from ..forms import read_form
 from ..frame_sets import accept, finish, posted_in
 from ..once import fingerprint_of
 from ..state import Service, ServiceDep
+from ..take_up import kept_before
 from .bodies import pictures_body
 
 router = APIRouter(prefix="/v1", tags=["frames"])
@@ -43,16 +46,21 @@ async def _answer(
     rig: str, request: Request, service: Service, prefer: str, idempotency_key: str
 ) -> dict[str, Any] | JSONResponse:
     form = await read_form(request, max_files=_MOST_VIEWS)
+    posted = posted_in(form)
     if idempotency_key:
         fingerprint = fingerprint_of(form.values, form.files)
 
         async def work() -> dict[str, Any]:
-            return await finish(service, await accept(service, rig, posted_in(form)))
+            return await finish(service, await accept(service, rig, posted))
 
-        return await service.once.do(f"{rig}/{idempotency_key}", fingerprint, work)
-    accepted = await accept(service, rig, posted_in(form))
+        return await service.once.do(
+            f"{rig}/{idempotency_key}", fingerprint, work, partial(kept_before, service, posted)
+        )
+    accepted = await accept(service, rig, posted)
     if "respond-async" in prefer:
-        ticket = service.tickets.issue(finish(service, accepted))
+        # If it has to be done again after a restart, it is of the same moment.
+        posted = replace(posted, timestamp_ns=accepted.timestamp_ns)
+        ticket = await service.tickets.issue(rig, posted, finish(service, accepted))
         address = f"/v1/tickets/{ticket}"
         return JSONResponse(
             {"ticket": ticket, "state": "pending", "result": address},
@@ -65,7 +73,7 @@ async def _answer(
 @router.get("/tickets/{ticket}", response_model=None)
 async def get_ticket(ticket: str, service: ServiceDep) -> dict[str, Any] | JSONResponse:
     """The result of a frame set posted with `Prefer: respond-async`; 202 until it is there."""
-    result = service.tickets.result(ticket)
+    result = await service.tickets.result(ticket)
     if result is None:
         return JSONResponse({"ticket": ticket, "state": "pending"}, status_code=202)
     return result
