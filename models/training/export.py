@@ -19,7 +19,7 @@ from ..weights import FORMAT, open_weights
 from .checkpoint import load_network
 from .peaks import OUTPUT_NAMES, PeakSettings, PoseGraph, gather
 
-__all__ = ["ExportReport", "ExportSettings", "export", "write_onnx"]
+__all__ = ["ExportReport", "ExportSettings", "export", "store_half", "write_onnx"]
 
 _OPSET = 17
 # Our weights are stored with 11 bits, so each is off by up to 2**-12 of itself; through 20 layers
@@ -108,7 +108,7 @@ def write_onnx(
         "checkpoint_sha256": digest,
     }
     onnx.helper.set_model_props(model, metadata)
-    _store_half(model)
+    store_half(model)
     onnx.save(model, str(path))
 
 
@@ -128,7 +128,7 @@ def _refuse_unfit(network: StackedHourglass) -> None:
         )
 
 
-def _store_half(model: onnx.ModelProto) -> None:
+def store_half(model: onnx.ModelProto) -> None:
     """Keep large weights as float16 and widen them at load: half the file, the same speed.
 
     MoveNet's weights lose nothing, they were published in half precision.
