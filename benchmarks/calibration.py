@@ -18,9 +18,9 @@ import argparse
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,27 @@ import scipy
 from calibration.calibrate import CalibrateSettings, calibrate_views
 from calibration.camera import F64, Camera, project, to_rays
 from calibration.footage import Clip, Footage
-from calibration.transforms import angle_rad, from_rvec, inverse
+from calibration.transforms import angle_rad, inverse
 from tests.calibration.boards import World, make_world
 
-from .calibration_checks import at_the_bound, real, sigmas, spoiled
+from .calibration_checks import at_the_bound, on_every_corner, real, sigmas, spoiled
+from .calibration_peers import (
+    Solved,
+    elsewhere,
+    opencv_chain,
+    opencv_close_ups,
+    opencv_multiview,
+)
+from .other_python import PeerFailed, why_missing
 
-Solver = Callable[[World], tuple[list[F64], list[F64], list[F64], float]]
+Solver = Callable[[World], Solved | tuple[Solved, float]]
+MRCAL, CALISCOPE = "calibration_mrcal.py", "calibration_caliscope.py"
+# In this one OpenCV's usual way (the lenses by close-ups, then stereoCalibrate with those fixed)
+# is off by 0.6 to 0.7 mm; 3 m away and with half the close-ups by 0.8 to 1.1 mm.
+STEREO_NEAR = {"stereo": True, "away_m": 2.5, "volume_m": 1.0, "close": 40}
 
 
-def ours(world: World) -> tuple[list[F64], list[F64], list[F64], float]:
+def ours(world: World) -> Solved:
     """K, dist and cam_from_reference per camera, and the RMS in pixels."""
     footage = Footage(tuple(Clip(camera.name, (), ()) for camera in world.cameras))
     rig = calibrate_views(world.sightings, footage, world.board, CalibrateSettings()).rig
@@ -51,88 +63,6 @@ def ours(world: World) -> tuple[list[F64], list[F64], list[F64], float]:
         [c.cam_from_world for c in cameras],
         rig.quality.rms_px,
     )
-
-
-def opencv_chain(world: World) -> tuple[list[F64], list[F64], list[F64], float]:
-    """CalibrateCamera per camera, then stereoCalibrate pair by pair round the ring."""
-    K, dist = _opencv_lenses(world)
-    names = [camera.name for camera in world.cameras]
-    poses = {names[0]: np.eye(4)}
-    errors = []
-    points = world.board.points_board.astype(np.float32)
-    for first, second in pairwise(names):
-        pairs = _shared(world, first, second)
-        i, j = names.index(first), names.index(second)
-        out = cv2.stereoCalibrate(
-            [points] * len(pairs),
-            [a.astype(np.float32) for a, _ in pairs],
-            [b.astype(np.float32) for _, b in pairs],
-            K[i], dist[i], K[j], dist[j], world.cameras[0].size_px,
-            flags=cv2.CALIB_FIX_INTRINSIC,
-        )  # fmt: skip
-        errors.append(float(out[0]))
-        step = np.eye(4)
-        step[:3, :3], step[:3, 3] = out[5], np.asarray(out[6]).reshape(3)
-        poses[second] = step @ poses[first]
-    return K, dist, [poses[name] for name in names], float(np.mean(errors))
-
-
-def opencv_multiview(world: World) -> tuple[list[F64], list[F64], list[F64], float]:
-    """cv2.calibrateMultiview (OpenCV 5) on lenses from calibrateCamera."""
-    K, dist = _opencv_lenses(world)
-    names = [camera.name for camera in world.cameras]
-    moments = sorted({view.moment for view in world.views if view.shared})
-    by_key = {view.key: view for view in world.views}
-    points = world.board.points_board.astype(np.float32)
-    mask = np.zeros((len(names), len(moments)), np.uint8)
-    images: list[list[Any]] = []
-    for row, name in enumerate(names):
-        images.append([])
-        for column, moment in enumerate(moments):
-            view = by_key.get((name, moment, True))
-            mask[row, column] = view is not None
-            empty = np.zeros((0, 2), np.float32)
-            images[row].append(empty if view is None else view.corners_px.astype(np.float32))
-    out = cv2.calibrateMultiview(
-        [points] * len(moments),
-        images,
-        [camera.size_px for camera in world.cameras],
-        mask,
-        np.zeros((len(names), 1), np.uint8),
-        [k.copy() for k in K],
-        [d.copy() for d in dist],
-        [np.eye(3) for _ in names],
-        [np.zeros((3, 1)) for _ in names],
-        np.full((len(names), 1), cv2.CALIB_USE_INTRINSIC_GUESS, np.int32),
-        cv2.CALIB_USE_INTRINSIC_GUESS,
-    )
-    rms, K, dist, rotations, translations = out[:5]
-    poses = []
-    for R, t in zip(rotations, translations, strict=True):
-        R = np.asarray(R, dtype=np.float64)
-        poses.append(from_rvec(cv2.Rodrigues(R)[0] if R.shape == (3, 3) else R, np.asarray(t)))
-    return K, dist, poses, float(rms)
-
-
-def _opencv_lenses(world: World) -> tuple[list[F64], list[F64]]:
-    K, dist = [], []
-    points = world.board.points_board.astype(np.float32)
-    for camera in world.cameras:
-        seen = [v.corners_px.astype(np.float32) for v in world.views if v.camera == camera.name]
-        out = cv2.calibrateCamera(
-            [points] * len(seen), seen, camera.size_px, np.eye(3), np.zeros(5)
-        )
-        K.append(np.asarray(out[1], dtype=np.float64))
-        dist.append(np.asarray(out[2], dtype=np.float64).reshape(-1))
-    return K, dist
-
-
-def _shared(world: World, first: str, second: str) -> list[tuple[F64, F64]]:
-    seen = {view.key: view.corners_px for view in world.views}
-    moments = [v.moment for v in world.views if v.shared and v.camera == first]
-    return [
-        (seen[first, m, True], seen[second, m, True]) for m in moments if (second, m, True) in seen
-    ]
 
 
 def errors(world: World, K: Sequence[F64], dist: Sequence[F64], poses: Sequence[F64]) -> F64:
@@ -177,40 +107,88 @@ def errors(world: World, K: Sequence[F64], dist: Sequence[F64], poses: Sequence[
     )
 
 
-def run(seeds: int) -> list[dict[str, Any]]:
-    """One row per scene and solver."""
-    solvers: dict[str, Solver] = {
+def run(seeds: int, mrcal: str | None, caliscope: str | None) -> list[dict[str, Any]]:
+    """One row per scene and solver.
+
+    Args:
+        seeds: worlds a scene; four times as many of the last, whose errors spread most.
+        mrcal: a Python that has it, or None.
+        caliscope: likewise.
+    """
+    everyone: dict[str, Solver] = {
         "quadglass": ours,
         "OpenCV calibrateCamera + stereoCalibrate chain": opencv_chain,
         "OpenCV calibrateMultiview": opencv_multiview,
     }
-    scenes = {
-        "clean": {},
-        "9 views spoiled": {"spoil": 3},
-        "30 views spoiled (15 %)": {"spoil": 10},
-        "30 mm squares": {"square_mm": 30.0},
-        "stereo, 0.5 m baseline": {"stereo": True},
+    two: dict[str, Solver] = {
+        "quadglass": ours,
+        "stereoCalibrate, lenses of the close-ups fixed": opencv_close_ups,
     }
+    if mrcal is not None:
+        everyone["mrcal"] = elsewhere(mrcal, MRCAL)
+    if caliscope is not None:
+        everyone["caliscope"] = elsewhere(caliscope, CALISCOPE)
+    scenes: list[tuple[str, dict[str, Any], dict[str, Solver], int]] = [
+        ("clean", {}, everyone, seeds),
+        ("9 views spoiled", {"spoil": 3}, everyone, seeds),
+        ("30 views spoiled (15 %)", {"spoil": 10}, everyone, seeds),
+        ("30 mm squares", {"square_mm": 30.0}, everyone, seeds),
+        ("stereo, 0.5 m baseline", {"stereo": True}, everyone, seeds),
+        ("stereo, 2.5 m away", STEREO_NEAR, two, 4 * seeds),
+    ]
     rows = []
-    for scene, options in scenes.items():
+    for scene, options, solvers, count in scenes:
         for name, solver in solvers.items():
             results, times, fits, failed = [], [], [], 0
-            for seed in range(seeds):
-                world = make_world(seed, **options)  # type: ignore[arg-type]
+            for seed in range(count):
+                world = make_world(seed, **options)
                 start = time.process_time()
                 try:
-                    K, dist, poses, rms = solver(world)
-                except cv2.error:
+                    (K, dist, poses, rms), own_s = _timed(solver(world), start)
+                except (cv2.error, PeerFailed):
                     failed += 1
                     continue
-                times.append(time.process_time() - start)
+                times.append(own_s)
                 results.append(errors(world, K, dist, poses))
                 fits.append(rms)
             rows.append(_row(scene, name, results, times, fits, failed))
             print(_line(rows[-1]), flush=True)
         if "spoil" not in options:
-            rows.append(_bound(scene, seeds, options))
+            rows.append(_bound(scene, count, options))
             print(_line(rows[-1]), flush=True)
+    return rows
+
+
+def _timed(out: Solved | tuple[Solved, float], start: float) -> tuple[Solved, float]:
+    """What a solver found and its seconds: its own count of them, or those since the start."""
+    return out if len(out) == 2 else (out, time.process_time() - start)
+
+
+def same_optimum(seeds: int, python: str) -> list[dict[str, Any]]:
+    """Our least squares on every corner beside mrcal's, without anybody's rejection."""
+    rows = []
+    for seed in range(seeds):
+        world = make_world(seed)
+        K, dist, poses, rms = on_every_corner(world)
+        (their_K, their_dist, their_poses, their_rms), _ = elsewhere(python, MRCAL, reject=False)(
+            world
+        )
+        turns = [
+            angle_rad(a[:3, :3] @ b[:3, :3].T) for a, b in zip(poses, their_poses, strict=True)
+        ]
+        rows.append(
+            {
+                "rms_px": [rms, their_rms],
+                "shape_mm": [
+                    float(errors(world, K, dist, poses)[3]),
+                    float(errors(world, their_K, their_dist, their_poses)[3]),
+                ],
+                "focal_off": max(
+                    abs(float(a[0, 0] / b[0, 0]) - 1.0) for a, b in zip(K, their_K, strict=True)
+                ),
+                "turn_off_deg": float(np.degrees(max(turns))),
+            }
+        )
     return rows
 
 
@@ -249,17 +227,45 @@ def main() -> None:
     """Prints the table, and writes it as JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="two seeds instead of five")
+    for peer in ("mrcal", "caliscope"):
+        told = f"a Python that has {peer} (see benchmarks/calibration_{peer}.py)"
+        parser.add_argument(f"--{peer}", default=sys.executable, metavar="PYTHON", help=told)
     parser.add_argument("--json", type=Path, help="file to write")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     print(f"{machine}; OpenCV {cv2.__version__}, numpy {np.__version__}, scipy {scipy.__version__}")
     print(f"{'scene':<26} {'solver':<48} {'rms':>10} {'rot':>11} {'trans':>11} {'tri':>11} shape")
-    rows = run(2 if options.quick else 5)
-    checks = _checks(2 if options.quick else 5, 5 if options.quick else 50)
+    seeds = 2 if options.quick else 5
+    mrcal = _with("mrcal", options.mrcal)
+    caliscope = _with("caliscope", options.caliscope)
+    rows = run(seeds, mrcal, caliscope)
+    checks = _checks(seeds, 5 if options.quick else 50)
+    if mrcal is not None:
+        checks["same_optimum"] = same_optimum(seeds, mrcal)
+        print(_told(checks["same_optimum"]))
     if options.json:
         content = {"machine": machine, "rows": rows, **checks}
         options.json.write_text(json.dumps(content, indent=2))
+
+
+def _with(peer: str, python: str) -> str | None:
+    """That Python if it has the peer; else None, and why is printed."""
+    why = why_missing(python, peer)
+    if why is not None:
+        print(f"{peer} is left out: {why}; name a Python that has it with --{peer}")
+    return python if why is None else None
+
+
+def _told(rows: list[dict[str, Any]]) -> str:
+    shapes = ", ".join("{:.7f} / {:.7f}".format(*row["shape_mm"]) for row in rows)
+    focal = max(row["focal_off"] for row in rows)
+    turn = max(row["turn_off_deg"] for row in rows)
+    rms = max(abs(row["rms_px"][0] / row["rms_px"][1] - 1.0) for row in rows)
+    return (
+        f"optimum on every corner, ours / mrcal: shape mm {shapes}; at most {rms:.0e} of the RMS, "
+        f"{focal:.0e} of a focal length and {turn:.0e} degrees apart"
+    )
 
 
 def _checks(seeds: int, many: int) -> dict[str, Any]:

@@ -58,10 +58,12 @@ def ring(
     return tuple(cameras)
 
 
-def stereo_pair(rng: np.random.Generator, baseline_m: float = 0.5) -> tuple[Camera, ...]:
+def stereo_pair(
+    rng: np.random.Generator, baseline_m: float = 0.5, away_m: float = 3.0
+) -> tuple[Camera, ...]:
     """Two cameras side by side, looking along x at a volume 3 m away."""
     return tuple(
-        _camera(rng, name, look_at(np.array([-3.0, y, 1.2]), np.array([0.0, y * 0.5, 1.0])))
+        _camera(rng, name, look_at(np.array([-away_m, y, 1.2]), np.array([0.0, y * 0.5, 1.0])))
         for name, y in (("left", baseline_m / 2), ("right", -baseline_m / 2))
     )
 
@@ -175,12 +177,14 @@ def make_world(
     spoil: int = 0,
     stereo: bool = False,
     bend_m: tuple[float, float] = (0.0, 0.0),
+    away_m: float = 3.0,
+    volume_m: float = 0.8,
 ) -> World:
-    """The ring of four (or a stereo pair) with noisy views; `spoil` of each of three kinds."""
+    """The ring of four with noisy views, or a stereo pair; `spoil` of each of three kinds."""
     rng = np.random.default_rng(seed)
     board = parse_board("9x6", square_mm)
-    cameras = stereo_pair(rng) if stereo else ring(rng)
-    views = board_moments(rng, cameras, board, moments, sigma_px, bend_m=bend_m)
+    cameras = stereo_pair(rng, away_m=away_m) if stereo else ring(rng, radius_m=away_m)
+    views = board_moments(rng, cameras, board, moments, sigma_px, volume_m, bend_m=bend_m)
     spoiled: dict[tuple[str, str, bool], str] = {}
     if spoil:
         # Of its own seed: the views that are not spoiled are those of the clean world.
