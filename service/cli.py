@@ -33,6 +33,7 @@ from .commands import (
     plot,
     prepare,
     reconstruct,
+    send,
     serve,
     train,
     work,
@@ -90,6 +91,7 @@ app.command()(reconstruct.reconstruct)
 app.command()(plot.plot)
 app.command()(export.export)
 app.command()(serve.serve)
+app.command()(send.send)
 app.command()(work.work)
 app.command()(train.train)
 app.command()(evaluate.evaluate)

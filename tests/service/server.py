@@ -29,6 +29,7 @@ def running(
     queue: Queue | None = None,
     wait_ready: bool = True,
     send_buffer: int | None = None,
+    port: int = 0,
 ) -> Iterator[httpx.Client]:
     """A client of a service that runs as long as the block; shut down as SIGTERM would."""
     app = create_app(settings, predictor=predictor, queue=queue)
@@ -43,7 +44,7 @@ def running(
             ws_per_message_deflate=False,
         )
     )
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", port)) as listening:
         if send_buffer is not None:  # so that a reader who stalls is felt after a few messages
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         port = listening.getsockname()[1]
