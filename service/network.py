@@ -13,8 +13,12 @@ from .errors import BadSettings
 __all__ = ["load_predictor"]
 
 
-def load_predictor(settings: ModelSettings) -> Predictor:
+def load_predictor(settings: ModelSettings, input_side: int | None = None) -> Predictor:
     """A predictor of its own for each worker.
+
+    Args:
+        settings: which network, run by what.
+        input_side: px, a multiple of 32; None takes what the weights were made for.
 
     Raises:
         ModelError: the weights are missing or damaged.
@@ -30,5 +34,7 @@ def load_predictor(settings: ModelSettings) -> Predictor:
             )
         from models.runtime_torch import TorchPredictor  # PyTorch is imported only here
 
-        return TorchPredictor(weights, threads=settings.threads)
-    return OnnxPredictor(weights, threads=settings.threads, providers=settings.providers)
+        return TorchPredictor(weights, threads=settings.threads, input_side=input_side)
+    return OnnxPredictor(
+        weights, threads=settings.threads, providers=settings.providers, input_side=input_side
+    )

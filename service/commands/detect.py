@@ -14,7 +14,10 @@ from .networks import Backend, chosen_network
 from .screen import bar, remark
 
 if TYPE_CHECKING:
+    from models.predictor import Predictor
     from models.sighting import Sighting
+
+    from ..config import ModelSettings
 
 PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 PERSON = 1  # COCO's category id
@@ -39,14 +42,20 @@ def detect(
     min_score: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Leave out people that score less.")
     ] = 0.0,
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Look at the mirror image too: twice the time.")
+    ] = False,
+    scale: Annotated[
+        list[float] | None,
+        typer.Option(min=0.1, max=4, help="Look at this share of the input's size too; several."),
+    ] = None,
 ) -> None:
     """Find people in pictures and write them as COCO keypoint results."""
-    from ..network import load_predictor
     from ..pipeline import PipelineSettings, run_frame_set
 
     pictures = _pictures(paths)
     ids = image_ids(annotations, pictures)
-    predictor = load_predictor(chosen_network(model, backend))
+    predictor = predictor_for(chosen_network(model, backend), mirror, scale or ())
     results: list[dict[str, Any]] = []
     with bar("looking", len(pictures)) as step:
         for done, path in enumerate(pictures):
@@ -61,6 +70,21 @@ def detect(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(results, allow_nan=False), encoding="utf-8")
     remark(f"{len(results)} people in {len(pictures)} pictures -> {out}")
+
+
+def predictor_for(settings: ModelSettings, mirror: bool, scales: Sequence[float]) -> Predictor:
+    """The network, looking once or as often as asked for."""
+    from models.letterbox import whole_side
+    from models.looks import SeveralLooks
+
+    from ..network import load_predictor
+
+    first = load_predictor(settings)
+    if not mirror and not scales:
+        return first
+    sides = [whole_side(first.input_side * scale) for scale in scales]
+    sizes = [first, *(load_predictor(settings, side) for side in sides)]
+    return SeveralLooks(sizes, mirror=mirror)
 
 
 def image_ids(annotations: Path | None, pictures: Sequence[Path]) -> Mapping[Path, int | str]:

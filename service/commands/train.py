@@ -36,24 +36,53 @@ def train(
         list[Path] | None, typer.Option(help="Sets whose held-out photos are measured on.")
     ] = None,
     learning_rate: Annotated[float, typer.Option(min=0)] = 1e-3,
+    trunk_rate: Annotated[
+        float, typer.Option(min=0, help="Share of the learning rate for the trunk; 0 freezes it.")
+    ] = 0.0,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PX:BATCH[=SHARE]", help="Side and pictures of a batch; several."),
+    ] = None,
+    mosaic: Annotated[float, typer.Option(min=0, help="Share of four pictures in one.")] = 0.0,
+    paste: Annotated[float, typer.Option(min=0, help="Share with cut-out people.")] = 0.0,
+    empty: Annotated[float, typer.Option(min=0, help="Share of backgrounds alone.")] = 0.02,
+    network: Annotated[
+        str | None, typer.Option(help="quadglass-m, quadglass-s or small (from scratch).")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare batches.")] = 1,
     seed: int = 0,
 ) -> None:
     """Train a network on labelled photos (needs the extra `train`)."""
     need_torch()
+    from models.architectures import quadglass_m, quadglass_s, small
     from models.training.loop import TrainSettings
     from models.training.loop import train as run
     from models.training.mix import MixSettings
 
-    mix = MixSettings(sets=tuple(map(train_set, sets)), backgrounds=backgrounds, seed=seed)
+    networks = {"quadglass-m": quadglass_m, "quadglass-s": quadglass_s, "small": small}
+    if network is not None and network not in networks:
+        raise BadValue(f"--network {network}: give one of {', '.join(networks)}")
+    sizes, shares = zip(*map(batch_size, size or ("256:10",)), strict=True)
+    mix = MixSettings(
+        sets=tuple(map(train_set, sets)),
+        backgrounds=backgrounds,
+        background_share=empty,
+        paste_share=paste,
+        mosaic_share=mosaic,
+        sizes=sizes,
+        size_shares=shares,
+        seed=seed,
+    )
     settings = TrainSettings(
         output=out,
         mix=mix,
         steps=steps,
         start=start,
         trunk=trunk,
+        config=networks[network or "quadglass-m"](),
         learning_rate=learning_rate,
+        trunk_rate=trunk_rate,
         validation=tuple(validation or ()),
         threads=threads,
         workers=workers,
@@ -103,3 +132,20 @@ def train_set(word: str) -> TrainSet:
     if not Path(folder).is_dir():
         raise BadValue(f"{folder} is no folder; give one with photos and COCO annotations")
     return TrainSet(Path(folder), share=weight)
+
+
+def batch_size(word: str) -> tuple[tuple[int, int], float]:
+    """`PX:BATCH` or `PX:BATCH=SHARE`: side in pixels, pictures a batch, share of all batches.
+
+    Raises:
+        BadValue: no such numbers, or a side whose half is no multiple of 32 (mosaics).
+    """
+    pair, equals, share = word.partition("=")
+    side, _, count = pair.partition(":")
+    try:
+        numbers = (int(side), int(count)), float(share) if equals else 1.0
+    except ValueError as error:
+        raise BadValue(f"--size {word}: write for example 256:10 or 320:6=0.5") from error
+    if numbers[0][0] % 64 or numbers[0][0] <= 0 or numbers[0][1] <= 0 or not numbers[1] > 0:
+        raise BadValue(f"--size {word}: the side is a multiple of 64, the rest more than zero")
+    return numbers
