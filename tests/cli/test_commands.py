@@ -21,7 +21,7 @@ SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 NAMES = [
     *("prepare", "calibrate", "detect", "capture", "reconstruct", "serve", "work", "train"),
     *("evaluate", "export", "doctor", "check-rig", "link-rigs", "plot"),
-    *("board", "plan", "keys"),
+    *("board", "plan", "keys", "send"),
 ]
 
 
