@@ -96,16 +96,16 @@ def published_single(stacks: int = 8) -> HourglassConfig:
 
 
 def quadglass_s() -> HourglassConfig:
-    """Lightning's trunk and one hourglass: live capture on two cores."""
-    return _pretrained("quadglass-s", "movenet-lightning")
+    """MultiPose's trunk and an hourglass of half the channels: live capture on two cores."""
+    return _pretrained("quadglass-s", "movenet-multipose", 32)
 
 
 def quadglass_m() -> HourglassConfig:
     """MultiPose's trunk and one hourglass: the default for pictures and files."""
-    return _pretrained("quadglass-m", "movenet-multipose")
+    return _pretrained("quadglass-m", "movenet-multipose", 64)
 
 
-def _pretrained(name: str, front: FrontName) -> HourglassConfig:
+def _pretrained(name: str, front: FrontName, width: int) -> HourglassConfig:
     return HourglassConfig(
-        name, front, 1, 64, 0, 3, "bottleneck", 1, attention=True, center_field=True
+        name, front, 1, width, 0, 3, "bottleneck", 1, attention=True, center_field=True
     )

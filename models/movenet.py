@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 __all__ = [
+    "EARLY_BLOCKS",
     "HEAD_CHANNELS",
     "LIGHTNING",
     "MULTIPOSE",
@@ -30,6 +31,7 @@ _EXPANSION = 6  # MobileNetV2, table 2
 _STRIDE_TWO = (1, 3, 6, 13)  # blocks that halve the map
 _SKIPS = (2, 5, 9)  # blocks whose output the decoder takes in, at strides 4, 8, 16
 _SIDES = (2, 5, 9, 16)  # blocks whose output goes on to the hourglasses, at strides 4 to 32
+EARLY_BLOCKS = 6  # of the encoder, down to stride 8: half of the time, what all pictures share
 _SIDE = (64, 32, TRUNK_CHANNELS)  # decoder channels at strides 16, 8, 4
 # The graph computes x * 0.00784302 - 1 (2/255 in half precision) from RGB 0..255.
 _INPUT_SCALE = 0.00784302
@@ -73,6 +75,7 @@ class MoveNetTrunk(nn.Module):
 
     def __init__(self, config: TrunkConfig) -> None:
         super().__init__()
+        self.config = config
         self.stem = nn.Conv2d(3, config.stem, 3, 2)
         sizes = (config.stem, *config.blocks)
         self.blocks = nn.ModuleList(
@@ -95,24 +98,42 @@ class MoveNetTrunk(nn.Module):
 
     def forward(self, x: Tensor) -> TrunkMaps:
         """(B, 3, H, W) RGB 0..255 with H and W multiples of 32."""
-        features, sides = self._features(x * _INPUT_SCALE - 1)
+        x = functional.relu6(self.stem(_pad_right_below(x * _INPUT_SCALE - 1)))
+        fine = _run(self.blocks[: _SIDES[0] + 1], x)[-1]
+        return self.late(fine, _run(self.blocks[_SIDES[0] + 1 : EARLY_BLOCKS], fine)[-1])
+
+    def late(self, fine: Tensor, middle: Tensor) -> TrunkMaps:
+        """All but the first blocks, for training on first blocks that are frozen.
+
+        Args:
+            fine: (B, C, H / 4, W / 4) the encoder's map at stride 4, the first of ``sides``.
+            middle: (B, C, H / 8, W / 8) at stride 8, the second.
+        """
+        features, sides = self._features(fine, middle)
         joints, joints_hidden = self.joints(features)
         center, center_hidden = self.center(features)
         regress, regress_hidden = self.regress(features)
         hidden = torch.cat([joints_hidden, center_hidden, regress_hidden], 1)
         return TrunkMaps(features, hidden, joints, center, regress, sides)
 
-    def _features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        x = functional.relu6(self.stem(_pad_right_below(x)))
-        outputs = []
-        for module in self.blocks:
-            x = module(x)
-            outputs.append(x)
-        x = self.top(functional.relu6(self.last(x)))
+    def _features(self, fine: Tensor, middle: Tensor) -> tuple[Tensor, list[Tensor]]:
+        late = _run(self.blocks[EARLY_BLOCKS:], middle)
+        outputs = {_SIDES[0]: fine, _SIDES[1]: middle}
+        outputs |= {EARLY_BLOCKS + k: output for k, output in enumerate(late)}
+        x = self.top(functional.relu6(self.last(late[-1])))
         for skip, lateral, smooth in zip(reversed(_SKIPS), self.lateral, self.smooth, strict=True):
             up = functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
             x = smooth(up + lateral(outputs[skip]))
         return x, [outputs[k] for k in _SIDES]
+
+
+def _run(blocks: nn.ModuleList, x: Tensor) -> list[Tensor]:
+    """The output of every block."""
+    outputs = []
+    for module in blocks:
+        x = module(x)
+        outputs.append(x)
+    return outputs
 
 
 class _InvertedResidual(nn.Module):

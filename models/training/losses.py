@@ -26,7 +26,9 @@ class LossSettings:
     first_heat: float = 0.5  # of the trunk's own heatmaps, where the trunk is trained
     tag: float = 0.6
     first_tag: float = 0.1
+    pull: float = 1.0  # against the push; a small share helps new tags to part at all
     field: float = 0.5
+    anchor: float = 0.5  # of a trained trunk, to what it was; see ``anchors``
 
 
 class Losses(NamedTuple):
@@ -51,7 +53,8 @@ def total_loss(maps: PoseMaps, batch: Batch, settings: LossSettings) -> tuple[Te
             field = field_loss(stack.field, batch.cells)
         parts.append(Losses(heat, pull, push, field))
         total = total + heat * (settings.first_heat if first else settings.heat)
-        total = total + (pull + push) * (settings.first_tag if first else settings.tag)
+        apart = settings.pull * pull + push
+        total = total + apart * (settings.first_tag if first else settings.tag)
         total = total + field * settings.field
     return total, parts[-1]
 

@@ -41,6 +41,7 @@ class TrainSet:
     folder: Path
     share: float  # relative to the other shares
     turn_deg: float = 12.0  # spread of the random rotation
+    any_turn: float = 0.0  # share of views turned by any angle at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ class Mix(IterableDataset[Batch]):
         chosen = int(rng.choice(len(shares), p=shares / shares.sum()))
         photos = self.photos[chosen]
         photo = photos[int(rng.integers(len(photos)))]
-        view = random_view(photo, side, rng, self._settings.sets[chosen].turn_deg)
+        chosen_set = self._settings.sets[chosen]
+        view = random_view(photo, side, rng, chosen_set.turn_deg, chosen_set.any_turn)
         return crop(_read(photo.path), photo, view, side, rng)
 
     def _empty(self, side: int, rng: np.random.Generator) -> Scene:

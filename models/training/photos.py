@@ -106,20 +106,23 @@ def is_held_out(folder: Path, photo: Photo) -> bool:
 
 def _photo(folder: Path, image: dict[str, Any], annotations: list[dict[str, Any]]) -> Photo:
     others = [other[:4] for other in image.get("other_people", ())]
+    # Somebody is there, whatever the labels say.
+    others += [item["bbox"] for item in annotations if not _trusted(item)]
     mask = image.get("mask_file")
     return Photo(
         path=folder / image["file_name"],
         key=int(image["id"]),
         size_px=(int(image["width"]), int(image["height"])),
-        people=tuple(
-            _person(item)
-            for item in annotations
-            if item.get("teacher_agreement", 1.0) >= _LEAST_AGREEMENT
-        ),
+        people=tuple(_person(item) for item in annotations if _trusted(item)),
         others_px=_corners(np.asarray(others, dtype=np.float64).reshape(-1, 4)),
         sole="other_people" in image,
         mask_path=folder / mask if mask else None,
     )
+
+
+def _trusted(annotation: dict[str, Any]) -> bool:
+    agreement: float = annotation.get("teacher_agreement", 1.0)
+    return agreement >= _LEAST_AGREEMENT
 
 
 def _person(annotation: dict[str, Any]) -> LabelledPerson:

@@ -56,7 +56,9 @@ class Scene:
     outside_weight: float  # of what lies outside all labelled people
 
 
-def random_view(photo: Photo, side: int, rng: np.random.Generator, turn_deg: float) -> F64:
+def random_view(
+    photo: Photo, side: int, rng: np.random.Generator, turn_deg: float, any_turn: float = 0.0
+) -> F64:
     """A random map from a photo to a square picture that shows one of its people.
 
     Args:
@@ -64,6 +66,7 @@ def random_view(photo: Photo, side: int, rng: np.random.Generator, turn_deg: flo
         side: of the square, px.
         rng: source of chance.
         turn_deg: spread of the rotation.
+        any_turn: share of views turned by any angle instead.
 
     Returns:
         (2, 3) scene_from_photo; its determinant is negative for a mirrored view.
@@ -75,6 +78,8 @@ def random_view(photo: Photo, side: int, rng: np.random.Generator, turn_deg: flo
     slack = 0.35 * max(0.0, side - wanted) / scale
     middle = (box[:2] + box[2:]) / 2 + rng.uniform(-slack, slack, 2)
     angle = float(np.clip(rng.normal(0, turn_deg), -3 * turn_deg, 3 * turn_deg))
+    if rng.random() < any_turn:
+        angle = float(rng.uniform(-180, 180))
     pivot = (float(middle[0]), float(middle[1]))
     view = np.asarray(cv2.getRotationMatrix2D(pivot, angle, scale), dtype=np.float64)
     view[:, 2] += side / 2 - middle
@@ -108,7 +113,8 @@ def crop(image: U8, photo: Photo, view: F64, side: int, rng: np.random.Generator
     outside = 1.0
     if photo.sole:
         # Others are known in part only; where none is known it is mostly background.
-        outside = 0.0 if len(photo.others_px) or rng.random() < 0.5 else _UNCERTAIN_WEIGHT
+        others = len(photo.others_px) > 0 or len(photo.people) > 1
+        outside = 0.0 if others or rng.random() < 0.5 else _UNCERTAIN_WEIGHT
     return Scene(
         image=np.asarray(seen, dtype=np.uint8),
         people=tuple(_moved(person, view, scale) for person in photo.people),

@@ -70,3 +70,14 @@ def test_a_frozen_trunk_says_the_same():
         (*found[:5], *found.sides), (*expected[:5], *expected.sides), strict=True
     ):
         torch.testing.assert_close(one, other.contiguous(), atol=1e-4, rtol=1e-4)
+
+
+def test_the_late_blocks_alone_say_the_same():
+    torch.manual_seed(0)
+    trunk = MoveNetTrunk(LIGHTNING).eval()
+    images = torch.rand(1, 3, 64, 96) * 255
+    with torch.no_grad():
+        whole = trunk(images)
+        late = trunk.late(*whole.sides[:2])
+    for one, other in zip((*whole[:5], *whole.sides), (*late[:5], *late.sides), strict=True):
+        torch.testing.assert_close(one, other, atol=0, rtol=0)

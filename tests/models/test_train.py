@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from models.errors import BadTrainingData, CheckpointMismatch
-from models.hourglass import HourglassConfig, quadglass_s
+from models.hourglass import HourglassConfig, quadglass_m, quadglass_s
 from models.predictor import OnnxPredictor
 from models.training.checkpoint import load_checkpoint, load_network
 from models.training.evaluation import EvaluateSettings, evaluate
@@ -127,6 +127,41 @@ def test_a_frozen_trunk_stays_as_it_was(figures, tmp_path):
     assert trunk
     assert all(torch.equal(before[key], after[key]) for key in trunk)
     assert not torch.equal(before["stacks.0.heat.weight"], after["stacks.0.heat.weight"])
+
+
+def test_two_networks_are_trained_on_one_trunk(figures, tmp_path):
+    run = settings(figures, tmp_path, config=quadglass_m(), companion=quadglass_s(),
+                   trunk_rate=0.5, steps=2, log_every=1, warmup_steps=1)  # fmt: skip
+    before = load_network_at_start(run)
+    train(replace(run, most_minutes=0.0))  # one step
+    train(run)  # and from there on, from both files
+    ours = load_checkpoint(tmp_path / "last.ckpt")
+    theirs = load_checkpoint(tmp_path / "companion.ckpt")
+    assert (ours.config, theirs.config) == (quadglass_m(), quadglass_s())
+    assert ours.step == theirs.step == 2
+    shared_keys = [key for key in ours.network if key.startswith("trunk.")]
+    for kind in ("network", "average"):
+        one, other = getattr(ours, kind), getattr(theirs, kind)
+        assert all(torch.equal(one[key], other[key]) for key in shared_keys)
+    assert torch.equal(ours.network["trunk.blocks.3.project.weight"],
+                       before["trunk.blocks.3.project.weight"])  # fmt: skip
+    key = "trunk.smooth.2.pointwise.weight"
+    moved = (ours.network[key] - before[key]).abs().max()
+    # Adam moves a weight by at most the rate in each of its first steps: 3e-3 x 0.5 of its size.
+    assert 0 < moved <= 2 * 1.01 * 3e-3 * 0.5 * before[key].abs().median() + 1e-6
+    assert not torch.equal(theirs.network["stacks.0.heat.weight"],
+                           torch.zeros_like(theirs.network["stacks.0.heat.weight"]))  # fmt: skip
+
+
+def test_a_label_that_the_teacher_contradicts_leaves_its_box(figures, tmp_path):
+    stored = json.loads((figures / "person_keypoints.json").read_text())
+    stored["annotations"][1]["teacher_agreement"] = 0.1
+    (tmp_path / "person_keypoints.json").write_text(json.dumps(stored))
+    photos = {photo.key: photo for photo in read_photos(tmp_path)}
+    photo = photos[stored["annotations"][1]["image_id"]]
+    left, top, width, height = stored["annotations"][1]["bbox"]
+    assert photo.others_px.tolist() == [[left, top, left + width, top + height]]
+    assert len(photo.people) == 1
 
 
 def load_network_at_start(run):
