@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -40,11 +41,8 @@ class Board:
 
     @property
     def points_board(self) -> F64:
-        """(N, 3) inner corners in metres, row by row."""
-        columns, rows = self.inner_corners
-        grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)
-        flat = grid.reshape(-1, 2) * self.square_m  # (N, 2)
-        return np.concatenate([flat, np.zeros((len(flat), 1))], axis=1)
+        """(N, 3) inner corners in metres, row by row; not to be written to."""
+        return _points_board(self.inner_corners, self.square_m)
 
     @property
     def bowl(self) -> F64:
@@ -148,6 +146,16 @@ def detect(image: NDArray[np.uint8], board: Board, effort: Effort = "quick") -> 
         return None
     corners, trusted = grid
     return Detection(corners[trusted], np.flatnonzero(trusted))
+
+
+@functools.lru_cache(maxsize=16)
+def _points_board(inner_corners: tuple[int, int], square_m: float) -> F64:
+    columns, rows = inner_corners
+    grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)
+    flat = grid.reshape(-1, 2) * square_m  # (N, 2)
+    points = np.concatenate([flat, np.zeros((len(flat), 1))], axis=1)
+    points.flags.writeable = False
+    return points
 
 
 def _check_counts(columns: int, rows: int, least: int) -> None:

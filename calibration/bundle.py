@@ -86,7 +86,9 @@ def minimize(
             step = gauss_newton_step(problem, blocks, damping)
             if step is not None:
                 tried = _stepped(problem, estimate, *step)
-                tried_cost, _ = _loss(residuals(problem, tried), cauchy_px)
+                # Nearly every step is taken, so its derivatives are computed at once.
+                tried_off, tried_J = view_jacobians(problem, tried)
+                tried_cost, tried_weights = _loss(tried_off, cauchy_px)
                 tried_cost += prior_cost(problem, tried)
                 if tried_cost <= cost:
                     break
@@ -95,8 +97,7 @@ def minimize(
                 return Fit(estimate, cost, iteration, True)
         fall = (cost - tried_cost) / max(cost, 1e-300)
         estimate, damping, raise_by = tried, damping / 10.0, 2.0
-        off, J = view_jacobians(problem, estimate)
-        cost, (_, weights) = tried_cost, _loss(off, cauchy_px)
+        off, J, cost, weights = tried_off, tried_J, tried_cost, tried_weights
         if fall < tolerance:
             return Fit(estimate, cost, iteration, True)
     logger.info("joint refinement stopped after %d iterations, still falling", MAX_ITERATIONS)

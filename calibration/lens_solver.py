@@ -65,7 +65,7 @@ def solve_lens(
         return None
     best = starts[0]
     if len(starts) > 1:
-        tried = [_fit(_only(start, _spread(start)), board, free, ROUGH) for start in starts]
+        tried = [_fit(_only(start, _spread(len(start[0]))), board, free, ROUGH) for start in starts]
         cost = [float(np.median(_rms(problem, fit))) for problem, fit in tried]
         best = starts[int(np.argmin(cost))]
     short = free.copy()
@@ -99,7 +99,7 @@ def _first_lenses(
     if choice.model == "fisheye":
         angles = np.radians(FISHEYE_ANGLES_DEG) / 2.0
         return [first_numbers(choice, size_px, half / angle) for angle in angles]
-    focal = _focal_by_homographies(views, size_px, board)
+    focal = _focal_by_homographies([views[row] for row in _spread(len(views))], size_px, board)
     if focal is not None:
         return [first_numbers(choice, size_px, focal)]
     angles = np.radians(PINHOLE_ANGLES_DEG) / 2.0
@@ -125,7 +125,7 @@ def _start(views: Sequence[View], board: Board, choice: LensChoice, numbers: F64
     posed, poses = [], []
     K, dist = unpack(numbers, choice.model)
     for view in views:
-        found = board_poses(view, K, dist, board)
+        found = board_poses(view, K, dist, board, refined=False)
         if found:
             posed.append(view)
             poses.append(found[0])
@@ -134,8 +134,7 @@ def _start(views: Sequence[View], board: Board, choice: LensChoice, numbers: F64
     return posed, Estimate(numbers[None], np.eye(4)[None], np.stack(poses), (choice.model,))
 
 
-def _spread(start: _Start) -> NDArray[np.intp]:
-    count = len(start[0])
+def _spread(count: int) -> NDArray[np.intp]:
     return np.unique(np.linspace(0, count - 1, min(count, TRIED_VIEWS)).astype(np.intp))
 
 

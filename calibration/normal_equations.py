@@ -206,7 +206,8 @@ def view_jacobians(
     for model, rows in _by_model(problem, estimate):
         pixels, by_point[rows], by_lens = differentiate_views(safe[rows], numbers[rows], model)
         off[rows] = np.swapaxes(pixels, 1, 2) - problem.pixels[rows]
-        J[rows, : len(lens)] = by_lens[:, lens]
+        first = np.array_equal(lens, np.arange(len(lens)))  # a slice is quicker than a selection
+        J[rows, : len(lens)] = by_lens[:, : len(lens)] if first else by_lens[:, lens]
         if 0 in lens:
             follows = (problem.free[:, 0] & ~problem.free[:, 1])[problem.camera_of[rows]]
             if follows.any():
