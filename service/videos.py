@@ -67,13 +67,19 @@ def look_at(paths: Mapping[str, Path], rate_hz: float | None = None) -> Videos:
     return Videos(dict(paths), rate_hz, counts)
 
 
-def frame_sets(videos: Videos, limit: int | None = None) -> Iterator[FrameSet]:
-    """The frame sets in order, until the shortest video ends or there are `limit`."""
+def frame_sets(videos: Videos, limit: int | None = None, begin: int = 0) -> Iterator[FrameSet]:
+    """The frame sets in order from number `begin`, until the shortest video ends or `limit` is met.
+
+    Frames before `begin` are read past: seeking lands on the nearest key frame.
+    """
     with ExitStack() as stack:
         readers = {
             name: stack.enter_context(_opened(name, path)) for name, path in videos.paths.items()
         }
-        sequence = 0
+        for _ in range(begin):
+            if not all(reader.grab() for reader in readers.values()):
+                return
+        sequence = begin
         while limit is None or sequence < limit:
             images: dict[str, Image] = {}
             for name, reader in readers.items():

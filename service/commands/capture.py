@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from calibration.rig import Rig
     from capture.people import Frame
     from capture.regions import Region
+    from capture.track import Tracker
     from models.predictor import Predictor
 
     from ..decode import Picture
@@ -48,8 +49,10 @@ def capture(
     """Find the people in synchronized videos and write them in metres."""
     import cv2
 
+    from calibration.rig_file import rig_to_yaml
     from capture.draw import frame_sheet
     from capture.smooth import smooth_take
+    from capture.track import TrackSettings
 
     from ..errors import BadValue
     from ..network import load_predictor
@@ -57,6 +60,7 @@ def capture(
     from ..videos import frame_set_at, look_at
     from .after_take import looked_over
     from .export import read_rig
+    from .kept_as_found import KeptFrames, run_of
     from .named_paths import named_paths, only_cameras_of
     from .networks import chosen_network
     from .take_files import summary_table, write_take
@@ -81,10 +85,19 @@ def capture(
         )
     predictor = load_predictor(chosen_network(model))
     start = time.perf_counter()
+    run = run_of(
+        videos, predictor.sha256, rig_to_yaml(cameras), frames=frames, cut=cut, regions=regions
+    )
+    # Who came back is found when the take is whole, in `looked_over`.
+    kept = KeptFrames(out, run, TrackSettings(reidentify=False))
     with bar("frames", min(videos.frames, frames or videos.frames)) as step:
-        take = list(_run(videos, frames, cameras, predictor, out.name, cut, regions, step))
+        kept.find(
+            lambda begin, tracker: _run(
+                videos, begin, frames, cameras, predictor, tracker, out.name, cut, regions, step
+            )
+        )
     seconds = time.perf_counter() - start
-    take = looked_over(take, cameras)
+    take = looked_over(list(kept.frames()), cameras)
     best = best_frame(take)
     if best is not None:
         images = cut_out(frame_set_at(videos, best), cameras, cut).images
@@ -93,31 +106,32 @@ def capture(
     summary = summarize(take)
     rate = videos.rate_hz
     written = write_take(take if raw else smooth_take(take, rate), cameras, rate, out)
+    kept.done()
     results.print(summary_table(summary, seconds))
     remark(f"-> {', '.join(map(str, written))}")
 
 
 def _run(
     videos: Videos,
+    begin: int,
     limit: int | None,
     rig: Rig,
     predictor: Predictor,
+    tracker: Tracker,
     name: str,
     cut: bool,
     regions: bool,
     step: Step,
 ) -> Iterator[Frame]:
-    """The frames of a take, people named, as they are found."""
+    """The frames of a take from number `begin`, people named, as they are found."""
     from capture.people import Frame
     from capture.regions import Lookout
-    from capture.track import Tracker, TrackSettings
 
     from ..pipeline import PipelineSettings, run_pictures
     from ..videos import frame_sets
 
-    # Who came back is found when the take is whole, in `looked_over`.
-    tracker, lookout = Tracker(TrackSettings(reidentify=False)), Lookout(rig)
-    for sequence, whole in enumerate(frame_sets(videos, limit)):
+    lookout = Lookout(rig)
+    for sequence, whole in enumerate(frame_sets(videos, limit, begin), start=begin):
         frame_set = cut_out(whole, rig, cut)
         expected = tracker.predict(frame_set.timestamp_ns)
         pictures = _pictures(frame_set, lookout.regions(expected) if regions else {})
