@@ -16,6 +16,7 @@ from .detections import Detections, read_detections
 from .errors import TooFewCameras
 from .frame import CaptureSettings, people_in_frame
 from .people import F64, Frame
+from .refined import refine_take
 from .resample import Coverage, common_moments, coverage, resampled
 from .smooth import SmoothSettings, smooth_take
 from .streams import Stream
@@ -43,6 +44,8 @@ class ReconstructSettings:
     capture: CaptureSettings = field(default_factory=CaptureSettings)
     track: TrackSettings = field(default_factory=TrackSettings)
     smooth: SmoothSettings | None = field(default_factory=SmoothSettings)  # None: as measured
+    # The learned refiner in place of the low pass; what it gains is in docs/motion.md.
+    refine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,8 @@ def take_of(
         )
         if progress is not None:
             progress(done, total)
+    if settings.refine:
+        return refine_take(frames, rate_hz)
     if settings.smooth is None:
         return frames
     return smooth_take(frames, rate_hz, settings.smooth)

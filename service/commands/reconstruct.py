@@ -30,6 +30,9 @@ def reconstruct(
     ] = None,
     rate_hz: Annotated[float, typer.Option(min=0.1, help="Frames a second.")] = 30.0,
     raw: Annotated[bool, typer.Option("--raw", help="As measured, without smoothing.")] = False,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="The learned refiner in place of the low pass.")
+    ] = False,
     sync: Annotated[
         bool, typer.Option("--sync", help="Find the cameras' offsets from the motion first.")
     ] = False,
@@ -57,7 +60,9 @@ def reconstruct(
     cameras = read_rig(rig)
     folders = named_paths(views)
     only_cameras_of(cameras, folders)
-    settings = ReconstructSettings(smooth=None if raw else SmoothSettings())
+    settings = ReconstructSettings(
+        smooth=None if raw else SmoothSettings(), refine=refine and not raw
+    )
     if sync or timestamps:
         streams = read_streams(cameras, folders, skeleton=skeleton, rate_hz=rate_hz)
         model = files_as_model(skeleton)
