@@ -14,9 +14,11 @@ from .associate import groups_of
 from .bodies import Body, CaptureSettings, bodies_of, settings_for
 from .observations import Observations, observe
 from .people import NO_ID, FramePeople, JointSource, Person, Prediction
+from .plausible import UPRIGHT_WORLDS, PriorSettings, judged
 
-__all__ = ["CaptureSettings", "people_in_frame", "settings_for"]
+__all__ = ["CaptureSettings", "PriorSettings", "people_in_frame", "settings_for"]
 
+_PRIOR = PriorSettings()
 _BY_REASON: Mapping[Reason, JointSource] = {
     Reason.TRIANGULATED: "triangulated",
     Reason.UNSEEN: "unseen",
@@ -31,6 +33,7 @@ def people_in_frame(
     sightings: Mapping[str, Sequence[Sighting]],
     settings: CaptureSettings | None = None,
     predicted: Sequence[Prediction] = (),
+    prior: PriorSettings | None = _PRIOR,
 ) -> FramePeople:
     """People in metres, without identities yet, and those that only one camera saw.
 
@@ -39,6 +42,7 @@ def people_in_frame(
         sightings: by camera name, in pixels of the frames as posted; cameras may be missing.
         settings: noise and thresholds.
         predicted: where tracked people are expected; helps to tell people apart, optional.
+        prior: what the learned prior of poses is asked, in rigs whose z is up; None asks nothing.
 
     Raises:
         UnknownCamera: a name that the rig does not have.
@@ -47,7 +51,13 @@ def people_in_frame(
     seen = observe(rig, sightings)
     groups = groups_of(seen, settings.associate, predicted)
     bodies = bodies_of(seen, groups, settings)
-    people = tuple(_person(seen, sightings, body) for body in bodies)
+    plausibility = np.full(len(bodies), np.nan)
+    if prior is not None and rig.world in UPRIGHT_WORLDS:
+        bodies, plausibility = judged(seen, bodies, prior)
+    people = tuple(
+        _person(seen, sightings, body, float(share))
+        for body, share in zip(bodies, plausibility, strict=True)
+    )
     alone = np.ones(len(seen.view), dtype=np.bool_)
     for body in bodies:
         alone[body.group] = False
@@ -57,7 +67,9 @@ def people_in_frame(
     return FramePeople(people, single)
 
 
-def _person(seen: Observations, sightings: Mapping[str, Sequence[Sighting]], body: Body) -> Person:
+def _person(
+    seen: Observations, sightings: Mapping[str, Sequence[Sighting]], body: Body, plausibility: float
+) -> Person:
     views = map(seen.names, body.group.tolist())
     return Person(
         id=NO_ID,
@@ -70,4 +82,5 @@ def _person(seen: Observations, sightings: Mapping[str, Sequence[Sighting]], bod
         sources=tuple(_SOURCE[reason] for reason in body.reason.tolist()),
         sightings={camera: sightings[camera][index] for camera, index in views},
         swapped=tuple(seen.cameras[view].name for view in body.swapped.tolist()),
+        plausibility=plausibility,
     )

@@ -35,6 +35,7 @@ class Person:
     sightings: Mapping[str, Sighting] = field(default_factory=dict)  # by camera, frame pixels
     # Cameras whose left and right were taken the other way round; the sightings stay as they were.
     swapped: tuple[str, ...] = ()
+    plausibility: float = float("nan")  # share of real poses less likely, NaN where nobody asked
 
 
 @dataclass(frozen=True, slots=True)

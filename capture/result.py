@@ -105,7 +105,7 @@ def _person_to_json(person: Person, names: Sequence[str]) -> dict[str, Any]:
     return {
         "id": person.id,
         "score": _number(person.score, 4),
-        "plausibility": None,  # no pose prior has looked at this person
+        "plausibility": _number(person.plausibility, 3),
         "joints": joints,
         "views": {
             camera: _sighting_to_json(sighting, names)
@@ -135,6 +135,7 @@ def _person_from_json(obj: Mapping[str, Any], names: Sequence[str]) -> Person:
             str(camera): _sighting_from_json(view, names) for camera, view in obj["views"].items()
         },
         swapped=tuple(camera for camera, view in obj["views"].items() if view.get("sides_swapped")),
+        plausibility=float("nan" if obj.get("plausibility") is None else obj["plausibility"]),
     )
 
 
