@@ -28,8 +28,15 @@ def export(
         Path | None,
         typer.Option(help="The rig that it was made with; else rig.yaml beside the take."),
     ] = None,
+    int8: Annotated[
+        Path | None,
+        typer.Option(help="Photos to calibrate eight bits on; the source is an .onnx file then."),
+    ] = None,
 ) -> None:
     """Write a take in another format, or a checkpoint as ONNX weights."""
+    if int8 is not None:
+        _export_int8(source, out, int8)
+        return
     if source.suffix == ".ckpt":
         _export_weights(source, out)
         return
@@ -55,6 +62,20 @@ def _export_weights(checkpoint: Path, out: Path) -> None:
         f"-> {report.path}, {report.size_bytes / 1e6:.1f} MB, sha256 {report.sha256[:12]}; scores "
         f"differ from PyTorch's by at most {report.score_error:.1e}"
     )
+
+
+def _export_int8(weights: Path, out: Path, photos: Path) -> None:
+    from .detect import PICTURES
+    from .train import need_torch
+
+    need_torch()
+    from models.training.int8 import Int8Settings, to_int8
+
+    if not photos.is_dir():
+        raise BadValue(f"{photos} is no folder; give one with photos to calibrate on")
+    files = sorted(path for path in photos.iterdir() if path.suffix.lower() in PICTURES)
+    to_int8(Int8Settings(weights, out, tuple(files)))
+    remark(f"-> {out}, {out.stat().st_size / 1e6:.1f} MB; measure it: quadglass evaluate --weights")
 
 
 def read_take(path: Path) -> tuple[list[Frame], float]:
