@@ -44,7 +44,7 @@ def link_rigs(this: Rig, other: Rig, views: Sequence[View], board: Board) -> Lin
 
     Raises:
         BadBoard: the board cannot tell its ends apart.
-        BadInput: a camera is in both rigs, or of a lens that is not taken.
+        BadInput: a camera is in both rigs.
         Unconnected: under two moments are seen by both rigs.
     """
     check_board_for_rig(board)

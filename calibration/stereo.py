@@ -26,7 +26,10 @@ def stereo_from(left: Camera, right: Camera, pairs_px: Sequence[tuple[F64, F64]]
     E = skew(t) @ R
     F = np.linalg.inv(right.K).T @ E @ np.linalg.inv(left.K)
     F = F / np.linalg.norm(F)
-    out = cv2.stereoRectify(left.K, left.dist, right.K, right.dist, left.size_px, R, t[:, None])
+    # OpenCV takes four coefficients for k1 k2 p1 p2. A fisheye's say nothing there: its rectified
+    # picture keeps the focal length of the middle.
+    flat = [np.zeros(5) if c.model == "fisheye" else c.dist for c in (left, right)]
+    out = cv2.stereoRectify(left.K, flat[0], right.K, flat[1], left.size_px, R, t[:, None])
     R1, R2, P1, P2, Q = (np.asarray(part, dtype=np.float64) for part in out[:5])
     return Stereo(
         left=left.name,

@@ -6,6 +6,7 @@ import pytest
 from benchmarks.calibration import errors
 from calibration.calibrate import CalibrateSettings, Calibration, calibrate_views
 from calibration.footage import Clip, Footage
+from calibration.report_html import report_html
 
 from .boards import World, make_world
 
@@ -45,6 +46,7 @@ def test_a_bent_board_is_found_said_and_made_up_for() -> None:
     assert "--bend" in told[0]["bent_board"].fix
     assert "3.0 mm behind" in told[1]["bent_board"].message
     assert "taken into account" in told[1]["bent_board"].message
+    assert "bent across and down by (not taken into account)" in report_html(taken_flat.report)
 
 
 def test_a_flat_board_is_not_called_bent() -> None:

@@ -174,6 +174,23 @@ def test_lenses_of_all_models_in_one_rig_and_points_through_them() -> None:
     assert np.sqrt(np.mean(off_mm**2)) < 4 * np.sqrt(3) * predicted.sigma_mm_at.worst
 
 
+def test_a_fisheye_pair_is_a_stereo_rig_too() -> None:
+    world = wide_world(2, ("fisheye",) * 4, close=16)
+    two = World(
+        world.cameras[:2],
+        world.board,
+        tuple(v for v in world.views if v.camera in ("cam0", "cam1")),
+        {},
+    )
+    rig = _calibrated(two, models={"cam0": "fisheye", "cam1": "fisheye"}).rig
+    assert rig.stereo is not None
+    # 0.2 px per axis in both pictures, one direction of two: 0.28 in the middle, where a fisheye's
+    # pixels are as large as those of the straight picture; towards the rim they grow.
+    assert 0.1 < rig.stereo.epipolar_rms_px < 1.0
+    baseline = np.linalg.norm(rig.stereo.P2[:3, 3]) / rig.stereo.P2[0, 0]
+    assert baseline == pytest.approx(float(np.linalg.norm(rig.stereo.t)), rel=1e-9)
+
+
 def test_a_fisheye_taken_for_a_plain_lens_is_told_with_what_to_try() -> None:
     result = _calibrated(wide_world(0, ("fisheye",) * 4))
     assert result.rig.verdict is not None
