@@ -6,6 +6,13 @@ import { h, put } from "../dom.js";
 import { notice, problemCard, waiting } from "../parts.js";
 import { footageProblem, layoutText, showFootage } from "./footage.js";
 
+// Models as the service names them.
+const LENSES = {
+  pinhole5: "Ordinary, up to about 90 degrees across",
+  pinhole8: "Wide or strongly distorted",
+  fisheye: "Fisheye, 100 degrees and more",
+};
+
 /** The form of a new calibration of a rig. */
 export async function showCalibrate(root, [name], signal) {
   waiting(root);
@@ -15,6 +22,7 @@ export async function showCalibrate(root, [name], signal) {
     rows: 6,
     square: 25,
     kind: rig.kind,
+    lens: "pinhole5",
     quad: false,
     layout: "2x2",
     boxes: "",
@@ -129,6 +137,21 @@ function boardCard(state, refresh) {
         h("option", { value: kind, selected: kind === state.kind }, kind),
       ),
     ),
+    h("label", { for: "lens" }, "Lenses"),
+    h(
+      "select",
+      {
+        id: "lens",
+        on: {
+          change: (event) => {
+            state.lens = event.target.value;
+          },
+        },
+      },
+      Object.entries(LENSES).map(([lens, label]) =>
+        h("option", { value: lens, selected: lens === state.lens }, label),
+      ),
+    ),
   );
   show();
   return card;
@@ -139,6 +162,7 @@ async function submit(name, state, start, message, signal) {
   form.append("board", `${state.columns}x${state.rows}`);
   form.append("square_mm", String(state.square));
   form.append("kind", state.kind);
+  form.append("lens", state.lens);
   if (state.quad) form.append("layout", layoutText(state));
   for (const [camera, files] of state.cameras) {
     for (const { file } of files) form.append(camera, file, file.name);
