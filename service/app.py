@@ -36,6 +36,7 @@ from .routes import (
     images,
     jobs,
     page,
+    rig_checks,
     rigs,
     streams,
     watch,
@@ -100,7 +101,7 @@ def create_app(
     problems.install(app)
     for part in (health, boards, rigs, calibrations, jobs, images, frames, captures, docs, page):
         app.include_router(part.router)
-    for part in (streams, watch):
+    for part in (rig_checks, streams, watch):
         app.include_router(part.router)
     page.mount(app)
     # The last one added is the outermost: everything is marked and counted, refusals too.
