@@ -15,6 +15,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,10 @@ def measure(quick: bool) -> dict[str, Any]:
         report[f"{prefix}_baseline_mpjpe_mm"] = best
         on = ours is not None and ours <= (1 - LEAST_GAIN) * best
         report[f"{prefix}_default"] = "on" if on else "off"
+    if find_spec("torch") is not None:
+        from .motion_packing import measure_packing  # the packed network is PyTorch's
+
+        report |= measure_packing(quick)
     return report
 
 
