@@ -12,10 +12,12 @@ from calibration.rig import Rig
 from models.sighting import Sighting
 from models.skeleton import COCO17
 
+from .complete import CompleteSettings, complete_take
 from .detections import Detections, read_detections
 from .errors import TooFewCameras
-from .frame import CaptureSettings, people_in_frame
+from .frame import CaptureSettings, PriorSettings, people_in_frame
 from .people import F64, Frame
+from .plausible import UPRIGHT_WORLDS
 from .refined import refine_take
 from .resample import Coverage, common_moments, coverage, resampled
 from .smooth import SmoothSettings, smooth_take
@@ -44,6 +46,8 @@ class ReconstructSettings:
     capture: CaptureSettings = field(default_factory=CaptureSettings)
     track: TrackSettings = field(default_factory=TrackSettings)
     smooth: SmoothSettings | None = field(default_factory=SmoothSettings)  # None: as measured
+    prior: PriorSettings | None = field(default_factory=PriorSettings)  # None: geometry alone
+    complete: CompleteSettings | None = None  # fills joints that no camera saw, marked `completed`
     # The learned refiner in place of the low pass; what it gains is in docs/motion.md.
     refine: bool = False
 
@@ -158,7 +162,7 @@ def take_of(
     tracker, frames = Tracker(replace(settings.track, reidentify=False)), []
     for done, moment in enumerate(moments, start=1):
         expected = tracker.predict(moment.timestamp_ns)
-        found = people_in_frame(rig, moment.sightings, settings.capture, expected)
+        found = people_in_frame(rig, moment.sightings, settings.capture, expected, settings.prior)
         frames.append(
             Frame(
                 rig=rig.name,
@@ -174,6 +178,8 @@ def take_of(
         )
         if progress is not None:
             progress(done, total)
+    if settings.complete is not None and rig.world in UPRIGHT_WORLDS:
+        frames = complete_take(frames, rate_hz, settings.complete)
     if settings.refine:
         return refine_take(frames, rate_hz)
     if settings.smooth is None:

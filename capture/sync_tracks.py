@@ -93,7 +93,8 @@ def followed(
             for name, frame in frames.items()
             if frame[moment] >= 0
         }
-        found = people_in_frame(rig, sightings, settings, tracker.predict(now))
+        # Rays alone: what a body should look like must not be taken for time.
+        found = people_in_frame(rig, sightings, settings, tracker.predict(now), None)
         people.append(tracker.update(found.people, now))
     ids = sorted({person.id for row in people for person in row})
     place = {identity: number for number, identity in enumerate(ids)}
