@@ -37,8 +37,10 @@ def balancing() -> dict[str, dict[str, float]] | None:
     return {
         name: _judged(reconstruct(rig, folders, rate_hz=RATE_HZ, settings=settings))
         for name, settings in (
-            ("as measured", ReconstructSettings(smooth=None)),
-            ("6 Hz low pass", ReconstructSettings()),
+            ("as measured", ReconstructSettings(smooth=None, prior=None)),
+            ("6 Hz low pass", ReconstructSettings(prior=None)),
+            ("as measured, with the prior", ReconstructSettings(smooth=None)),
+            ("6 Hz low pass, with the prior", ReconstructSettings()),
         )
     }
 

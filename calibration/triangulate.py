@@ -14,6 +14,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from .agreeing import TRIM_MEDIANS, agreeing, trimmed
 from .camera import F64, Camera, project, undistort
 from .compiled import compiled
 from .rays import (
@@ -22,7 +23,6 @@ from .rays import (
     errors,
     gather,
     inverse3,
-    nearest,
     normals,
     refine,
     sigmas_per_norm,
@@ -50,6 +50,9 @@ class TriangulateSettings:
     noise: float = 0.0035
     min_score: float = 0.1  # below, a joint counts as unseen
     gate_sigma: float = 2.2  # mean error of a point's views, in sigmas, beyond which they disagree
+    # Among four views or more one that is wrong hardly moves that mean: after the fit, views are
+    # left out that lie further off than this, and than four times the point's median error.
+    trim_sigma: float = 5.0
     max_sigma_m: float = 0.15  # a point known less well than this is rejected
     prior_dof: float = 0.5  # how many residuals it takes to believe them over `noise`
     steps: int = 1  # robust reweightings; more moved a crowd's mean error by 0.02 mm
@@ -141,8 +144,9 @@ def _solved(
 ) -> _Solved:
     """The definition in numpy, and the path without numba. Arguments as `triangulate`'s."""
     rays = gather(cameras, norm, scores, noise=settings.noise, min_score=settings.min_score)
-    points, used = _agreeing(rays, settings.gate_sigma)
+    points, used = agreeing(rays, settings.gate_sigma)
     points = refine(rays, used, points, settings.steps)
+    points, used = trimmed(rays, points, used, settings.trim_sigma, settings.steps)
     sigma, chi2 = _sigmas(rays, points, used)
     sigma *= _factor(chi2, used, settings.prior_dof, groups)
     world = np.ascontiguousarray(points.T)
@@ -158,7 +162,8 @@ def _solved_fast(
     groups: NDArray[np.int64] | None,
 ) -> _Solved:
     """The same, compiled."""
-    from .triangulate_numba import reproject, solve  # numba is imported on first use
+    from .rays_numba import reproject  # numba is imported on first use
+    from .triangulate_numba import solve
 
     poses = np.array([camera.cam_from_world[:3] for camera in cameras])
     fisheye = np.array([camera.model == "fisheye" for camera in cameras])
@@ -170,6 +175,8 @@ def _solved_fast(
         scores,
         settings.min_score,
         settings.gate_sigma,
+        settings.trim_sigma,
+        TRIM_MEDIANS,
         settings.steps,
     )
     sigma *= _factor(chi2, used, settings.prior_dof, groups)
@@ -184,72 +191,6 @@ def _nothing(views: int, count: int) -> Triangulation:
     none, unused = np.full(count, np.nan), np.zeros((views, count), dtype=np.bool_)
     reason = np.full(count, Reason.UNSEEN, dtype=np.int8)
     return Triangulation(np.full((count, 3), np.nan), none, none.copy(), unused, unused, reason)
-
-
-def _agreeing(rays: Rays, gate: float) -> tuple[F64, Bool]:
-    """Points (3, N) with the fewest views left out that make the others agree, and the mask (V, N).
-
-    One view after the other is left out, each time the one without which the rest agree best; what
-    is still disputed at three views is decided by pairs. The work grows with the square of the
-    number of views, and only disputed points pay it.
-    """
-    used = rays.seen & (rays.seen.sum(axis=0) >= 2)
-    points = nearest(rays, rays.weight * used)
-    disputed = _mean_error(rays, points, used) > gate
-    for more in range(len(rays.seen), 3, -1):
-        which = np.flatnonzero(disputed & (used.sum(axis=0) == more))
-        if len(which):
-            part = rays.take(which)
-            mask = used[:, which] = _without_worst(part, used[:, which])
-            points[:, which] = nearest(part, part.weight * mask)
-            disputed[which] = _mean_error(part, points[:, which], mask) > gate
-    used[:, disputed & (used.sum(axis=0) == 2)] = False  # two that contradict: neither is right
-    which = np.flatnonzero(disputed & used.any(axis=0))
-    if len(which):
-        part = rays.take(which)
-        mask = _best_pair(part, gate)
-        points[:, which] = nearest(part, part.weight * mask)
-        used[:, which] = mask & (_mean_error(part, points[:, which], mask) <= gate)
-    return points, used
-
-
-def _mean_error(rays: Rays, points: F64, used: Bool) -> F64:
-    """(N,) sigmas, over the views used; 0 where there are none, inf where there is no point."""
-    total = np.where(used, errors(rays, points), 0.0).sum(axis=0)
-    return np.asarray(total / np.maximum(used.sum(axis=0), 1))
-
-
-def _without_worst(rays: Rays, used: Bool) -> Bool:
-    """(V, N) the views used but one: the one without which the others agree best."""
-    views, count = used.shape
-    # One copy of the points for each view left out, side by side.
-    repeated = rays.take(np.tile(np.arange(count), views))
-    masks = used[:, None] & ~np.eye(views, dtype=np.bool_)[:, :, None]  # (V, out, N)
-    mask = masks.reshape(views, views * count)
-    error = _mean_error(repeated, nearest(repeated, repeated.weight * mask), mask)
-    error = np.where(used, error.reshape(views, count), np.inf)  # leaving out an unused one: no
-    return np.asarray(masks[:, error.argmin(axis=0), np.arange(count)])
-
-
-def _best_pair(rays: Rays, gate: float) -> Bool:
-    """(V, N) the views within the gate of the point that the best pair of views proposes.
-
-    The cost of a proposal is each view's squared error, cut off at the gate, weighted by score.
-    """
-    views, count = rays.seen.shape
-    first, second = np.triu_indices(views, 1)
-    number = np.arange(len(first))
-    pairs = np.zeros((views, len(first)), dtype=np.bool_)
-    pairs[first, number] = pairs[second, number] = True
-    both = rays.seen[first] & rays.seen[second]  # (K, N)
-    repeated = rays.take(np.tile(np.arange(count), len(first)))
-    mask = np.repeat(pairs, count, axis=1) & both.reshape(-1)
-    error = errors(repeated, nearest(repeated, repeated.weight * mask))
-    cost = (np.minimum(error, gate) ** 2 * repeated.weight).sum(axis=0)
-    cost = np.where(both, cost.reshape(len(first), count), np.inf)
-    best = cost.argmin(axis=0) * count + np.arange(count)
-    used = (error[:, best] <= gate) & rays.seen
-    return np.asarray(used & (used.sum(axis=0) >= 2))
 
 
 def _sigmas(rays: Rays, points: F64, used: Bool) -> tuple[F64, F64]:

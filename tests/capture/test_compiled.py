@@ -74,10 +74,10 @@ def test_same_twins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_warm_up_leaves_nothing_to_compile() -> None:
     assert warm_up() >= 0
-    from calibration import triangulate_numba
+    from calibration import rays_numba, triangulate_numba
     from capture import anatomy_numba, associate_numba
 
-    loops = [triangulate_numba.solve, triangulate_numba.reproject, anatomy_numba.median_distances]
+    loops = [triangulate_numba.solve, rays_numba.reproject, anatomy_numba.median_distances]
     loops += [getattr(associate_numba, name) for name in associate_numba.__all__]
     made = {loop: len(loop.signatures) for loop in loops}
     assert all(made.values())
