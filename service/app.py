@@ -39,6 +39,7 @@ from .routes import (
     rig_checks,
     rigs,
     streams,
+    videos,
     watch,
 )
 from .state import Service
@@ -46,6 +47,7 @@ from .store import Store
 from .take_up import take_up_tickets
 from .takes import Takes
 from .tickets import Tickets
+from .video_jobs import VideoJobs
 from .worker import Worker
 from .workers import make_queue
 
@@ -76,10 +78,12 @@ def create_app(
         for worker in service.workers:
             worker.start()
         taking_up = asyncio.create_task(take_up_tickets(service))
+        service.videos.start(service)
         try:
             yield
         finally:
             service.draining = True
+            await service.videos.stop()
             await asyncio.wait([taking_up])
             await service.tickets.finish()
             for worker in service.workers:
@@ -101,7 +105,7 @@ def create_app(
     problems.install(app)
     for part in (health, boards, rigs, calibrations, jobs, images, frames, captures, docs, page):
         app.include_router(part.router)
-    for part in (rig_checks, streams, watch):
+    for part in (rig_checks, streams, watch, videos):
         app.include_router(part.router)
     page.mount(app)
     # The last one added is the outermost: everything is marked and counted, refusals too.
@@ -130,4 +134,5 @@ def _assemble(
         metrics=metrics,
         tickets=Tickets(settings.data_dir / "tickets", settings.store),
         once=Once(Answers(settings.data_dir / "answers", settings.store)),
+        videos=VideoJobs(board),
     )

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 # Nobody knows beforehand how long a calibration takes; a minute is the order of most.
 _RETRY_AFTER_S = 60.0
+_KIND = "calibration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class CalibrationJobs:
     def start(self) -> None:
         """Begins with what an earlier run left."""
         for job in self.board.jobs():
-            if not job.over:
+            if job.kind == _KIND and not job.over:
                 self.board.change(job.id, state="queued")
                 self._waiting.put(job.id)
         self._thread.start()
@@ -101,7 +102,7 @@ class CalibrationJobs:
         Raises:
             QueueFull: come back later.
         """
-        open_jobs = sum(not job.over for job in self.board.jobs())
+        open_jobs = sum(job.kind == _KIND and not job.over for job in self.board.jobs())
         if open_jobs >= self._settings.calibration_jobs:
             raise QueueFull(
                 f"{open_jobs} calibrations wait or run, the limit is "
@@ -112,7 +113,7 @@ class CalibrationJobs:
     def add(self, job_id: str, rig: str, request: CalibrationRequest) -> Job:
         """Queues a calibration whose footage lies in the job's directory."""
         values = {name: getattr(request, name) for name in CalibrationRequest.__slots__}
-        job = Job(job_id, "calibration", rig, values, now())
+        job = Job(job_id, _KIND, rig, values, now())
         self.board.add(job)
         self._waiting.put(job_id)
         return job

@@ -129,6 +129,7 @@ class StoreSettings(_Part):
     preview_side: int = Field(default=640, ge=16)  # their longer side, pixels
     preview_bytes: int = Field(default=1024 * MIB, ge=0)  # per capture; older ones go first
     calibration_jobs: int = Field(default=4, ge=1)  # waiting or running
+    video_jobs: int = Field(default=4, ge=1)  # videos being worked on
     # Answers to an Idempotency-Key and to tickets: kept so long, and so many of each at most.
     answers_s: float = Field(default=86_400.0, gt=0)
     answers: int = Field(default=10_000, ge=1)

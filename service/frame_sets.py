@@ -34,6 +34,7 @@ class Accepted:
     capture: LiveCapture | None
     turn: Turn | None
     hint: Hint | None = None  # that went with it
+    deadline_s: float | None = None
 
 
 def posted_in(form: Form) -> Posted:
@@ -46,7 +47,14 @@ def posted_in(form: Form) -> Posted:
     return Posted(form.files, integer(form.values, "timestamp_ns"), form.values.get("capture"))
 
 
-async def accept(service: Service, rig: str, posted: Posted, *, patient: bool = False) -> Accepted:
+async def accept(
+    service: Service,
+    rig: str,
+    posted: Posted,
+    *,
+    patient: bool = False,
+    deadline_s: float | None = None,
+) -> Accepted:
     """Checks what can be checked without decoding, and queues it.
 
     Args:
@@ -54,6 +62,7 @@ async def accept(service: Service, rig: str, posted: Posted, *, patient: bool = 
         rig: the name of its rig.
         posted: the frame set.
         patient: the poster tries again itself when the queue is full, so that is no outcome.
+        deadline_s: until the answer; None: as the settings say.
 
     Raises:
         ServiceError, CalibrationError: it cannot be used; see `errors.py`.
@@ -74,6 +83,7 @@ async def accept(service: Service, rig: str, posted: Posted, *, patient: bool = 
         preview_side=store.preview_side if keeps else 0,
         patient=patient,
         hint=hint,
+        deadline_s=deadline_s,
     )
     try:
         turn = None if capture is None else capture.enter(timestamp_ns)
@@ -81,7 +91,7 @@ async def accept(service: Service, rig: str, posted: Posted, *, patient: bool = 
         future.cancel()
         raise
     names = tuple(posted.images)
-    return Accepted(rig, calibration, timestamp_ns, names, future, capture, turn, hint)
+    return Accepted(rig, calibration, timestamp_ns, names, future, capture, turn, hint, deadline_s)
 
 
 async def finish(service: Service, accepted: Accepted) -> dict[str, Any]:
@@ -93,7 +103,7 @@ async def finish(service: Service, accepted: Accepted) -> dict[str, Any]:
         frame = _frame(accepted, result)
         return {**frame_to_json(frame), "capture": None, "sequence": None}
     try:
-        result = await service.result(accepted.future)
+        result = await service.result(accepted.future, accepted.deadline_s)
         await turn.come()
         kept = await capture.keep(_frame(accepted, result), result.previews, accepted.hint)
     finally:

@@ -26,7 +26,7 @@ __all__ = ["KeyGate", "is_loopback", "needed_scope", "refuse_open_listen"]
 
 _KNOWN = 256  # presented keys whose hash has been checked already
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_CAPTURE_TAILS = ("/frames", "/images", "/captures")
+_CAPTURE_TAILS = ("/frames", "/images", "/captures", "/videos")
 _OPEN_PATHS = ("/health/", "/static/")
 _STREAM_TAIL = "/stream"  # a socket that takes pictures; other sockets only tell
 _KEY_PROTOCOL = "key."  # a browser cannot send headers with a socket, but it names sub-protocols

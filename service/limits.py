@@ -16,7 +16,7 @@ from .problems import problem_response
 
 __all__ = ["BodyLimit", "body_limit"]
 
-_UPLOADS = "/calibrations"  # footage: videos and zips
+_UPLOADS = ("/calibrations", "/videos")  # footage: videos and zips
 
 
 def body_limit(path: str, settings: LimitSettings) -> int:

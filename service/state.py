@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
@@ -25,6 +25,9 @@ from .store import Store
 from .task import Answer, Hint, Result, Task
 from .tickets import Tickets
 from .worker import Worker
+
+if TYPE_CHECKING:
+    from .video_jobs import VideoJobs  # its jobs post frame sets, as a route does
 
 __all__ = ["Service", "ServiceDep", "service_of"]
 
@@ -46,6 +49,7 @@ class Service:
     metrics: Metrics
     tickets: Tickets
     once: Once
+    videos: VideoJobs
     draining: bool = False
     held: int = 0  # requests whose pictures are in memory
     connected: int = 0  # streams, and those who watch
@@ -118,6 +122,7 @@ class Service:
         preview_side: int = 0,
         patient: bool = False,
         hint: Hint | None = None,
+        deadline_s: float | None = None,
     ) -> asyncio.Future[Answer]:
         """Leaves pictures of one moment for a worker.
 
@@ -127,6 +132,7 @@ class Service:
             preview_side: longer side of the reduced pictures to get back; 0: none.
             patient: a poster that tries again itself; its refusals are not counted.
             hint: what a capture expects to be seen.
+            deadline_s: until the answer; None: as the settings say.
 
         Raises:
             NotReady: nobody would look at them.
@@ -136,7 +142,7 @@ class Service:
         if reasons:
             raise NotReady(f"not ready: {'; '.join(reasons)}; see /health/ready")
         now_ns = time.time_ns()
-        deadline_ns = now_ns + int(self.settings.queue.deadline_s * 1e9)
+        deadline_ns = now_ns + int((deadline_s or self.settings.queue.deadline_s) * 1e9)
         try:
             task = Task(images, rig, now_ns, deadline_ns, preview_side, hint or Hint())
             return await self.queue.post(task)
@@ -145,15 +151,21 @@ class Service:
                 self.metrics.frame_sets.labels(code_of(error)).inc()
             raise
 
-    async def result(self, future: asyncio.Future[Answer]) -> Result:
+    async def result(
+        self, future: asyncio.Future[Answer], deadline_s: float | None = None
+    ) -> Result:
         """The result of what was posted, or its error as an exception.
+
+        Args:
+            future: that `post` gave.
+            deadline_s: that it was posted with.
 
         Raises:
             DeadlinePassed: none came in time.
             NotReady: the service shut down first.
         """
         try:
-            outcome = (await self._wait(future)).outcome
+            outcome = (await self._wait(future, deadline_s)).outcome
             if isinstance(outcome, Exception):
                 raise outcome
         except Exception as error:
@@ -162,8 +174,8 @@ class Service:
         self.metrics.frame_sets.labels("ok").inc()
         return outcome
 
-    async def _wait(self, future: asyncio.Future[Answer]) -> Answer:
-        deadline_s = self.settings.queue.deadline_s
+    async def _wait(self, future: asyncio.Future[Answer], deadline_s: float | None) -> Answer:
+        deadline_s = deadline_s or self.settings.queue.deadline_s
         await asyncio.wait([future], timeout=deadline_s + _GRACE_S)
         if future.cancelled():
             raise NotReady(

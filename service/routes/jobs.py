@@ -11,6 +11,7 @@ from starlette.responses import StreamingResponse
 
 from ..jobs import Job
 from ..state import Service, ServiceDep
+from ..video_jobs import KIND
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -35,6 +36,8 @@ async def get_events(job: str, service: ServiceDep) -> StreamingResponse:
 @router.delete("/{job}")
 async def cancel_job(job: str, service: ServiceDep) -> dict[str, Any]:
     """Asks a job to stop; it does at its next step. 409 when it is over already."""
+    if service.jobs.board.job(job).kind == KIND:
+        return job_to_json(service.videos.cancel(job))
     return job_to_json(service.jobs.cancel(job))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
-RECEIVE_S = 20.0
+RECEIVE_S = 60.0
 
 
 def message(images: Mapping[str, bytes], timestamp_ns: int, sequence: int | None = None) -> bytes:

@@ -74,6 +74,7 @@ def main() -> None:
 
     from service.app import create_app
     from service.config import load_settings
+    from service.socket_protocol import SocketProtocol
 
     data_dir, port, *said = sys.argv[1:]
     for one in said:
@@ -82,7 +83,7 @@ def main() -> None:
     os.environ["QUADGLASS_DATA_DIR"] = data_dir
     predictor = Held(Path(data_dir) / "hold")
     app = create_app(load_settings(), predictor=predictor)
-    uvicorn.run(app, port=int(port), log_level="warning")
+    uvicorn.run(app, port=int(port), log_level="warning", ws=SocketProtocol, ws_ping_timeout=120.0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A take from files that is killed in the middle goes on: nothing that was found is lost or twice."""
+"""A take from files that is killed in the middle goes on: nothing found is lost or twice."""
 
 from __future__ import annotations
 
