@@ -57,6 +57,9 @@ export const path = {
   picture: (capture, sequence, camera) =>
     `/v1/captures/${part(capture)}/frames/${sequence}/${part(camera)}.jpg`,
   download: (capture, format) => `/v1/captures/${part(capture)}/export?format=${part(format)}`,
+  watch: (capture, width) => `/v1/captures/${part(capture)}/watch?pictures=${width}`,
+  stream: (rig, capture) =>
+    `/v1/rigs/${part(rig)}/stream?capture=${part(capture)}&mode=latest`,
   ready: () => "/health/ready",
   metrics: () => "/metrics",
 };
@@ -147,6 +150,14 @@ export async function follow(address, onEvent, { signal } = {}) {
     if (lost >= RECONNECTS) throw unreachable();
     await new Promise((resolve) => setTimeout(resolve, 300 * 2 ** lost));
   }
+}
+
+/** A WebSocket at an address of the service. A browser's sockets have no headers: a key is offered. */
+export function openSocket(address) {
+  const url = new URL(address, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  const key = sessionStorage.getItem(KEY_PLACE);
+  return new WebSocket(url, key ? ["quadglass.v1", `key.${key}`] : ["quadglass.v1"]);
 }
 
 async function* eventsOf(body) {

@@ -5,6 +5,7 @@ import { h, put } from "./dom.js";
 import { problemCard } from "./parts.js";
 import { showCalibrate } from "./pages/calibrate.js";
 import { showJob } from "./pages/job.js";
+import { showLive, showLiveCapture } from "./pages/live.js";
 import { showPicture } from "./pages/picture.js";
 import { showRig } from "./pages/rig.js";
 import { showRigs } from "./pages/rigs.js";
@@ -23,6 +24,8 @@ const ROUTES = [
   [/^#\/jobs\/([^/]+)$/, "rigs", "Calibration", showJob],
   [/^#\/takes$/, "takes", "Takes", showTakes],
   [/^#\/takes\/([^/]+)$/, "takes", "Take", showTake],
+  [/^#\/live$/, "live", "Live", showLive],
+  [/^#\/live\/([^/]+)$/, "live", "Live", showLiveCapture],
   [/^#\/picture$/, "picture", "Try a picture", showPicture],
   [/^#\/system$/, "system", "System", showSystem],
 ];

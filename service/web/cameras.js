@@ -45,10 +45,11 @@ export function project(camera, point) {
   return calibrated.map((pixel, axis) => (pixel - camera.offset[axis]) / camera.scale);
 }
 
-function bendPinhole([k1 = 0, k2 = 0, p1 = 0, p2 = 0, k3 = 0], x, y) {
+function bendPinhole([k1 = 0, k2 = 0, p1 = 0, p2 = 0, k3 = 0, k4 = 0, k5 = 0, k6 = 0], x, y) {
   const r2 = x * x + y * y;
   // Far outside the picture a polynomial fitted inside it folds back: leave such points straight.
-  const radial = r2 > 4 ? 1 : 1 + r2 * (k1 + r2 * (k2 + r2 * k3));
+  const curve = (a, b, c) => 1 + r2 * (a + r2 * (b + r2 * c));
+  const radial = r2 > 4 ? 1 : curve(k1, k2, k3) / curve(k4, k5, k6);
   return [
     x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
     y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,

@@ -112,7 +112,7 @@ def _read(image: U8) -> tuple[int, Camera] | None:
     centers = np.arange(_BITS) * _SQUARE_PX + _SQUARE_PX // 2
     word = sum(1 << bit for bit, x in enumerate(centers) if image[-_SQUARE_PX // 2, x, 1] > 127)
     moment, camera = divmod(word, len(RIG.cameras))
-    return moment, RIG.cameras[camera]
+    return (moment, RIG.cameras[camera]) if moment < FRAMES else None
 
 
 def _depth(camera: Camera, person: F64) -> float:

@@ -125,7 +125,7 @@ def test_keys_alone_reach_the_takes(open_page: Open) -> None:
     page = open_page("/rigs")
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
-    for _ in range(3):  # the brand, Rigs, Takes
+    for _ in range(4):  # the brand, Rigs, Live, Takes
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Takes", level=1)).to_be_visible()

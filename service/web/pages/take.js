@@ -5,6 +5,7 @@ import { camerasOf } from "../cameras.js";
 import { h, put } from "../dom.js";
 import { clock, fixed, moment, percent, plural } from "../format.js";
 import { empty, facts, waiting } from "../parts.js";
+import { takeChanges } from "../take/changes.js";
 import { curveChoice } from "../take/curve_choice.js";
 import { downloads } from "../take/downloads.js";
 import { framesFrom, idsOf, summary } from "../take/frames.js";
@@ -146,6 +147,7 @@ function headOf(name, capture, frames) {
       ["Model", frames[0]?.model.name],
       ["Recorded", moment(capture.created)],
     ]),
+    takeChanges(name, sums.frames),
   );
 }
 

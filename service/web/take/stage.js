@@ -19,6 +19,7 @@ export class Stage {
     Object.assign(this, {
       cameras,
       frames,
+      world,
       options: { skeletons: true, reprojected: false, dim: false },
     });
     this.views = cameras.map((camera) => new View(camera, () => this.enlarge(camera.name)));
@@ -72,6 +73,26 @@ export class Stage {
       `3D scene, frame ${frame.sequence}: ${count === 1 ? "1 person" : `${count} people`}, ` +
         `${this.cameras.length} cameras. Arrow keys turn, plus and minus zoom, 0 looks from the start.`,
     );
+  }
+
+  /** Shows a moment that has just come, behind those of the last seconds; times in seconds. */
+  follow(frame, seconds, pictures) {
+    const { frames, trails } = this;
+    if (frames.length > 0 && seconds < frames.at(-1).seconds) frames.length = trails.length = 0;
+    frames.push({ ...frame, seconds });
+    trails.push(...trailsOf(frames.slice(-1)));
+    while (frames.length > 1 && seconds - frames[0].seconds > TRAIL_S) {
+      frames.shift();
+      trails.shift();
+    }
+    // A view whose picture did not come keeps the last one: a flicker helps nobody.
+    const shown = new Map([...(this.last?.pictures ?? []), ...pictures]);
+    const placed = frame.people.flatMap((person) => person.positions.filter(Boolean));
+    if (!this.placed && placed.length > 0) {
+      this.placed = true;
+      this.scene.setRig(this.world, this.cameras, placed);
+    }
+    this.show(frames.length - 1, shown);
   }
 
   /** Changes what the views show: skeletons, reprojected, dim. */
