@@ -16,7 +16,7 @@ from .poses import read_split
 __all__ = ["main", "read_baselines", "whole_poses"]
 
 _ROWS = 20_000  # of which two of five are whole
-_COUNTS = (8, 16, 32)  # Gaussians tried; the best on validation clips is kept
+_COUNTS = (16, 32)  # Gaussians tried; the best on validation clips is kept
 _FLOOR = 1e-6  # square metres
 
 

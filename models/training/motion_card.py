@@ -35,7 +35,7 @@ _VALIDATION_BODIES = tuple(range(90_010, 90_016))
 _LEAST_SEEN = (0, 9, 13, 16, 17)  # joints; poses seen to a like extent are compared
 # What is measured is off, by more with two views than with four: real poses are judged like that.
 _MEASURED_M = (0.005, 0.02)
-_WIDENING_ROWS = 1500
+_WIDENING_ROWS = 800
 _SIGMAS_80 = 1.2816  # of a normal distribution, within which 80 % lie
 _ODD = 0.001  # share of real joints that are called unlikely
 _DATA = """| data | licence |
