@@ -45,27 +45,40 @@ def offline_filters() -> Iterator[Filter]:
 
 
 def live_filters(lag: int) -> Iterator[Filter]:
-    """One-Euro, Butterworth once and Kalman with a lag, over a grid of settings."""
-    for gate in (0.0, 3.0, 4.5):
-        gated = f"gate {gate or 'none'}"
-        for least in (1.0, 1.5, 2.5, 4.0):
-            for beta in (1.0, 2.0, 4.0, 8.0):
-                for derivative in (1.0, 3.0):
-                    euro = OneEuroSettings(least, beta, derivative)
-                    yield Filter(
-                        "One-Euro",
-                        f"{least} Hz, beta {beta}, derivative {derivative} Hz, {gated}",
-                        lambda track, e=euro, g=gate: _one_euro(
-                            _held(_gated(track, g, lag)), track, e
-                        ),
-                    )
-        for cutoff in (2.0, 3.0, 4.0, 5.0, 6.0):
-            yield Filter(
-                "Butterworth",
-                f"{cutoff} Hz once, {gated}",
-                lambda track, c=cutoff, g=gate: _causal(_held(_gated(track, g, lag)), track, c),
-            )
+    """One-Euro, Butterworth once and Kalman with a lag, over a grid of settings.
+
+    The first two are late by themselves, the slower the filter, so the rest of the lag is for them
+    to choose: their output ``shift`` frames after frame j, at most the lag, is taken for it.
+    """
+    for gate in (0.0, 3.0):
+        for shift in range(lag + 1):
+            named = f"gate {gate or 'none'}, shift {shift}"
+            for least in (0.7, 1.5, 3.0, 6.0):
+                for beta in (0.3, 1.0, 3.0):
+                    euro = OneEuroSettings(least, beta, 1.0)
+
+                    def one_euro(
+                        track: RawTrack, e: OneEuroSettings = euro, g: float = gate, s: int = shift
+                    ) -> F64:
+                        return _late(_one_euro(_held(_gated(track, g, s)), track, e), lag - s)
+
+                    yield Filter("One-Euro", f"{least} Hz, beta {beta}, {named}", one_euro)
+            for cutoff in (2.0, 3.0, 4.0, 5.0, 6.0, 8.0):
+
+                def once(
+                    track: RawTrack, c: float = cutoff, g: float = gate, s: int = shift
+                ) -> F64:
+                    return _late(_causal(_held(_gated(track, g, s)), track, c), lag - s)
+
+                yield Filter("Butterworth", f"{cutoff} Hz once, {named}", once)
     yield from _kalman("Kalman", lag)
+
+
+def _late(series: F64, frames: int) -> F64:
+    """The same, that many frames later."""
+    if not frames:
+        return series
+    return np.concatenate([np.repeat(series[:1], frames, axis=0), series[:-frames]])
 
 
 def best_of(

@@ -41,8 +41,8 @@ OFFLINE = {
     "Kalman/RTS": "2.0 m/s2/sqrt(Hz), gate 3.0, decay 0.15 s",
 }
 LIVE = {
-    "One-Euro": "1.0 Hz, beta 1.0, derivative 1.0 Hz, gate 3.0",
-    "Butterworth": "2.0 Hz once, gate 3.0",
+    "One-Euro": "3.0 Hz, beta 1.0, gate 3.0, shift 1",
+    "Butterworth": "3.0 Hz once, gate 3.0, shift 2",
     "Kalman": "2.0 m/s2/sqrt(Hz), gate 3.0, decay 0.15 s",
 }
 LEAST_GAIN = 0.20  # under the best filter's MPJPE; with less the refiner is switched off
@@ -166,8 +166,8 @@ def _table(
 
 def tune() -> None:
     """Print the best setting of each filter on training clips."""
-    clips = read_split(MOTIONS, "train")[::4]
-    truth = [track.joints[:200] for track in tracks_of(clips, [0])]
+    clips = read_split(MOTIONS, "train")[::5]
+    truth = [track.joints[:150] for track in tracks_of(clips, [0])]
     raw = spoiled(truth, SpoilSettings(), seed=1)
     for filters, lag in ((offline_filters(), 0), (live_filters(LAG), LAG)):
         for kind, one in best_of(filters, raw, truth, lag).items():

@@ -25,7 +25,7 @@ __all__ = ["OFFLINE", "ONLINE", "Packing", "Refined", "pack", "packaged_refiner"
 F32: TypeAlias = NDArray[np.float32]
 F64: TypeAlias = NDArray[np.float64]
 
-# Best of a grid on the training clips, `python -m benchmarks.motion_refiner --tune`.
+# Best of a grid on validation clips, among them the gaps; what the weights were trained to correct.
 OFFLINE = SmootherSettings(acceleration=1.5, gate=2.0, decay_s=0.3)
 ONLINE = SmootherSettings(acceleration=1.5, gate=3.0, decay_s=0.15, lag=LAG)
 

@@ -9,7 +9,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..kalman_smoother import SmootherSettings
+from ..refiner import OFFLINE, ONLINE
 from ..refiner_tracks import width_of
 from ..tensor_file import read_tensor_file
 from .curves import draw_curves
@@ -28,9 +29,6 @@ from .refiner_network import ActivationName, Refiner, RefinerConfig
 __all__ = ["TrainSettings", "misfit_mm", "open_refiner", "smoother_of", "train"]
 
 FORMAT = "quadglass-refiner/1"
-# Best of a grid on the training clips, `python -m benchmarks.motion_refiner --tune`.
-_OFFLINE = SmootherSettings(acceleration=1.5, gate=2.0, decay_s=0.3)
-_ONLINE = SmootherSettings(acceleration=1.5, gate=3.0, decay_s=0.15)
 _LOG_STEPS = 50
 _AVERAGE = 0.998  # of the weights, over steps
 
@@ -51,9 +49,7 @@ class TrainSettings:
 
 def smoother_of(lag: int | None) -> SmootherSettings:
     """The classical smoother that the refiner corrects."""
-    if lag is None:
-        return _OFFLINE
-    return SmootherSettings(_ONLINE.acceleration, _ONLINE.gate, _ONLINE.decay_s, lag)
+    return OFFLINE if lag is None else replace(ONLINE, lag=lag)
 
 
 def misfit_mm(answer: Tensor, lesson: Lesson) -> Tensor:
