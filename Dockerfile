@@ -40,7 +40,8 @@ COPY quadglass quadglass
 # The root is read-only in compose, so bytecode and what numba compiles are made here or at every
 # start. numba's part fits this processor; another kind compiles for ten seconds when it starts.
 RUN .venv/bin/python -m compileall -q service capture calibration models kernels quadglass \
- && .venv/bin/python -c 'from kernels.warmup import warm_up; warm_up()'
+ && .venv/bin/python -c 'from kernels.warmup import warm_up; warm_up()' \
+ && .venv/bin/python -c 'from capture.warmup import warm_up; warm_up()'
 
 FROM base
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin quadglass \

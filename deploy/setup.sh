@@ -93,8 +93,11 @@ fi
 # Code is not there yet where the Dockerfile installs. Whatever goes wrong here, the first start
 # compiles by itself.
 if [ -f "$root/kernels/warmup.py" ]; then
-  say "compiling the hot path (ten seconds)"
-  (cd "$root" && "$venv/bin/python" -c 'from kernels.warmup import warm_up; warm_up()') ||
+  say "compiling the hot path (half a minute)"
+  (cd "$root" && "$venv/bin/python" -c '
+from capture.warmup import warm_up as in_space
+from kernels.warmup import warm_up as in_pictures
+in_pictures(), in_space()') ||
     say "that did not work; the first start will try again"
 fi
 printf '%s\n' "$mark" >"$stamp"
