@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
@@ -11,13 +12,17 @@ from calibration.camera import F64
 from calibration.rig import Rig
 from calibration.triangulate import TriangulateSettings
 from capture.associate import AssociateSettings
+from capture.detections import read_detections
 from capture.frame import CaptureSettings, PriorSettings, people_in_frame
 from tests.scenes import Noise, detect, ring_rig, stereo_rig
 
-__all__ = ["triangulation"]
+from .balancing import BALANCING, _folders, _rig, _truth
+
+__all__ = ["real_pairs", "triangulation"]
+
 
 NOISE = Noise(pixel=6.7, missed=0.0, outliers=0.0)  # the default that capture reckons with
-_WITHOUT = PriorSettings(weak_views=0)
+_WITHOUT, _WITH = PriorSettings(weak_views=0), PriorSettings(weak_views=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ def _case(case: Case, poses: F64, seed: int) -> dict[str, float | str]:
     for truth, one in zip(poses, seen, strict=True):
         pair = [
             people_in_frame(case.rig, one.sightings, settings, prior=prior).people
-            for prior in (_WITHOUT, PriorSettings())
+            for prior in (_WITHOUT, _WITH)
         ]
         if len(pair[0]) != 1 or len(pair[1]) != 1:
             continue  # two views that did not meet: nothing to compare
@@ -81,3 +86,35 @@ def _case(case: Case, poses: F64, seed: int) -> dict[str, float | str]:
             row[f"{name}_with_mm"] = float(np.nanmean(better[chosen]))
             row[f"{name}_ratio"] = float(np.nanmean(better[chosen]) / np.nanmean(plain[chosen]))
     return row
+
+
+def real_pairs(step: int) -> dict[str, float | str] | None:
+    """All pairs of cameras of the Balancing take against its TRC of four cameras.
+
+    The TRC is no truth (it is made from the same 2D joints, filtered), but a pair's error against
+    it is mostly the pair's own.
+    """
+    if not BALANCING.is_dir():
+        return None
+    rig, (world, ours, theirs) = _rig(), _truth()
+    moments = [*read_detections(_folders(), "body25b")][:: max(step, 1)]
+    off: dict[str, list[F64]] = {"without": [], "with": []}
+    for pair in combinations(rig.names, 2):
+        for number, sightings in moments:
+            if number >= len(world):
+                continue
+            truth = world[number][theirs]
+            seen = {name: sightings[name] for name in pair if name in sightings}
+            for name, prior in (("without", _WITHOUT), ("with", _WITH)):
+                people = people_in_frame(rig, seen, prior=prior).people
+                errors = [np.linalg.norm(p.positions[ours] - truth, axis=1) for p in people]
+                none = [np.full(len(ours), np.nan)]
+                medians = [np.nanmedian(e) if np.isfinite(e).any() else np.inf for e in errors]
+                off[name].append((errors or none)[int(np.argmin(medians or [0.0]))])
+    plain, better = (1000 * np.nanmean(np.array(off[name])) for name in ("without", "with"))
+    return {
+        "case": "real take (Balancing), its six pairs of cameras",
+        "two_views_without_mm": float(plain),
+        "two_views_with_mm": float(better),
+        "two_views_ratio": float(better / plain),
+    }

@@ -13,7 +13,7 @@ from capture.result import frame_from_json, frame_to_json
 from tests.scenes import Noise, detect, ring_rig, walkers
 
 EXACT_PEOPLE = Noise(pixel=5.0, missed=0.0, outliers=0.0)
-WITHOUT = PriorSettings(weak_views=0)
+WITHOUT, WITH = PriorSettings(weak_views=0), PriorSettings(weak_views=2)
 
 
 def test_two_views_come_nearer_and_four_stay() -> None:
@@ -22,12 +22,12 @@ def test_two_views_come_nearer_and_four_stay() -> None:
     truth = walkers(1, 2.0, seed=3)[::3]
     off: dict[str, list[float]] = {"with": [], "without": []}
     for bodies, seen in zip(truth, detect(pair, truth, EXACT_PEOPLE), strict=True):
-        for name, prior in (("with", PriorSettings()), ("without", WITHOUT)):
+        for name, prior in (("with", WITH), ("without", WITHOUT)):
             (person,) = people_in_frame(pair, seen.sightings, prior=prior).people
             off[name].append(float(np.linalg.norm(person.positions - bodies[0], axis=1).mean()))
     assert np.mean(off["with"]) < 0.9 * np.mean(off["without"])
     (seen,) = detect(rig, truth[:1], EXACT_PEOPLE)
-    (moved,) = people_in_frame(rig, seen.sightings).people
+    (moved,) = people_in_frame(rig, seen.sightings, prior=WITH).people
     (plain,) = people_in_frame(rig, seen.sightings, prior=WITHOUT).people
     more = plain.views > 2
     assert more.sum() >= 15
