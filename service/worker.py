@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import cv2
 import numpy as np
 
+from capture.warmup import warm_up
 from models.predictor import Predictor
 
 from .batcher import gather
@@ -140,9 +141,10 @@ class Worker(threading.Thread):
 
 
 def _warm_up(predictor: Predictor, pictures: int) -> None:
-    """One full batch, so that the first poster does not pay for allocations."""
+    """One full batch and one frame set in metres: the first poster does not pay for compilation."""
     side = predictor.input_side
     predictor.candidates([np.zeros((side, side, 3), dtype=np.uint8)] * pictures)
+    warm_up()
 
 
 def _previews(pictures: Mapping[str, Picture], side: int) -> dict[str, bytes]:

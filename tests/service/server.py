@@ -18,7 +18,7 @@ from service.config import Settings
 from service.queue import Queue
 from service.socket_protocol import SocketProtocol
 
-START_S = 30.0
+START_S = 120.0  # where nothing is compiled yet, on a busy machine
 
 
 @contextmanager

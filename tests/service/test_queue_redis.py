@@ -27,6 +27,7 @@ from service.task import Answer
 from service.workers import make_worker
 
 from .dots import DotPredictor
+from .live import live
 from .server import running, until
 from .tasks import failed, task
 from .world import RIG, RIG_YAML, as_files, errors_m, frame_set, person
@@ -323,6 +324,37 @@ def workers(settings: Settings, count: int) -> Iterator[list[DotPredictor]]:
             worker.stop()
         for worker in started:
             worker.join(10)
+
+
+@pytest.mark.parametrize("mode", ["all", "latest"])
+def test_a_live_stream_through_redis_keeps_its_order_and_its_people(
+    queue_settings: QueueSettings, tmp_path: Path, mode: str
+) -> None:
+    settings = Settings(
+        data_dir=tmp_path,
+        queue=queue_settings.model_copy(update={"deadline_s": 60.0}),
+        worker=WorkerSettings(threads=0),
+        batch=BatchSettings(pictures=4),
+    )
+    with workers(settings, 2) as predictors, running(settings) as client:
+        client.put("/v1/rigs/studio/rig.yaml", content=RIG_YAML)
+        client.post("/v1/captures", json={"rig": "studio", "name": "take", "regions": True})
+        with live(client, f"/v1/rigs/studio/stream?capture=take&mode={mode}") as stream:
+            for number in range(10):
+                people = [person(-0.6 + 0.03 * number, 0.5), person(0.6 - 0.03 * number, -0.5)]
+                stream.send(frame_set(people), number * 33_333_333, number)
+            stream.end()
+            said = stream.rest()
+        results = [one["result"] for one in said if one["type"] == "result"]
+        report = [one for one in said if one["type"] == "report"][-1]
+        assert report["received"] == 10 == report["answered"] + sum(report["dropped"].values())
+        assert set(report["dropped"]) <= ({"overtaken"} if mode == "latest" else set())
+        times = [one["timestamp_ns"] for one in results]
+        assert times == sorted(times)
+        assert times[-1] == 9 * 33_333_333
+        assert all({one["id"] for one in result["people"]} == {0, 1} for result in results)
+        assert client.get("/v1/captures/take/frames").json()["frames"] == results
+    assert all(len(one.batches) > 1 for one in predictors) or mode == "latest"
 
 
 def test_a_service_and_its_workers_find_each_other_through_redis(
