@@ -136,6 +136,14 @@ class AsyncClient:
         """See `Client.create_capture`."""
         return await self._send(calls.create_capture(rig, name))
 
+    async def rename_capture(self, name: str, new_name: str) -> Json:
+        """See `Client.rename_capture`."""
+        return await self._send(calls.rename_capture(name, new_name))
+
+    async def delete_capture(self, name: str) -> None:
+        """See `Client.delete_capture`."""
+        await self._send(calls.delete_capture(name))
+
     async def results(self, capture: str) -> AsyncIterator[Result]:
         """See `Client.results`."""
         first: int | None = 0

@@ -154,6 +154,18 @@ def create_capture(rig_name: str, name: str | None) -> Call[Json]:
     return Call("POST", "/v1/captures", _json, json=body, repeatable=False)
 
 
+def rename_capture(name: str, new_name: str) -> Call[Json]:
+    """The same capture under another name."""
+    path = f"/v1/captures/{_part(name)}"
+    return Call("PATCH", path, _json, json={"name": new_name}, repeatable=False)
+
+
+def delete_capture(name: str) -> Call[None]:
+    """A capture, gone for good."""
+    path = f"/v1/captures/{_part(name)}"
+    return Call("DELETE", path, lambda response: None, repeatable=False)
+
+
 def frames(name: str, first: int, limit: int) -> Call[tuple[list[Result], int | None]]:
     """A page of a capture's results, and where the next one begins."""
 

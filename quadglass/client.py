@@ -152,6 +152,14 @@ class Client:
         """A capture to post frames into."""
         return self._send(calls.create_capture(rig, name))
 
+    def rename_capture(self, name: str, new_name: str) -> Json:
+        """The same capture under another name; refused (409) while it is recorded."""
+        return self._send(calls.rename_capture(name, new_name))
+
+    def delete_capture(self, name: str) -> None:
+        """Removes results and pictures for good; refused (409) while it is recorded."""
+        self._send(calls.delete_capture(name))
+
     def results(self, capture: str) -> Iterator[Result]:
         """All results of a capture, fetched page by page."""
         first: int | None = 0

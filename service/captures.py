@@ -6,12 +6,13 @@ the same line as the result, so a restarted service goes on with the same people
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,31 +26,15 @@ from capture.track import Tracker, TrackSettings
 
 from .capture_health import CaptureHealth
 from .config import StoreSettings
-from .errors import BadValue
+from .errors import BadValue, Conflict, NotFound
 from .takes import Take, TakeRecord, Takes
 from .task import Hint
+from .turn import Turn
 from .watchers import Watchers
 
-__all__ = ["Captures", "LiveCapture", "Turn"]
+__all__ = ["Captures", "LiveCapture"]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class Turn:
-    """A frame set's place in its capture (state: whether it is over)."""
-
-    sequence: int
-    timestamp_ns: int
-    earlier: tuple[asyncio.Future[None], ...]  # those of the frame sets before it
-    over: asyncio.Future[None] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-    async def come(self) -> None:
-        """Returns when everything before it is answered."""
-        if self.earlier:
-            await asyncio.wait(self.earlier)
 
 
 class LiveCapture:
@@ -74,6 +59,8 @@ class LiveCapture:
         self._first_ns: int | None = None
         self._kept_ns: int | None = None  # time of the last result on the disk
         self._turns: list[Turn] = []  # of frame sets that are not over
+        self._streams = 0  # connections that send into it
+        self._moved = False  # renamed or deleted: nothing may be added through this object
         last = take.last()
         if last is not None:
             frame, _ = last
@@ -131,12 +118,45 @@ class LiveCapture:
             self._lookout = Lookout(self._rig())
         return Hint(predicted, self._lookout.regions(predicted))
 
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """A connection sends into it, as long as the block runs."""
+        self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
+
+    def check_still(self) -> None:
+        """Refuses to be moved while something is being written.
+
+        Raises:
+            Conflict: a frame set is under way, or a stream is connected.
+        """
+        if self._turns or self._streams:
+            raise Conflict(
+                f"capture {self.take.record.name!r} is being recorded: {len(self._turns)} frame "
+                f"sets under way, {self._streams} streams connected; end them, then try again",
+                field="/capture",
+            )
+
+    def moved(self) -> None:
+        """It was renamed or deleted; whoever still holds this object can add nothing."""
+        self._moved = True
+
     def enter(self, timestamp_ns: int) -> Turn:
         """The next place in the capture.
 
         Raises:
             BadValue: the time is not behind that of the frame set before.
+            NotFound: it was renamed or deleted meanwhile.
         """
+        if self._moved:
+            raise NotFound(
+                f"capture {self.take.record.name!r} was renamed or deleted meanwhile; "
+                "GET /v1/captures lists them",
+                field="/capture",
+            )
         self.check_time(timestamp_ns)
         earlier = tuple(turn.over for turn in self._turns)
         turn = Turn(self._sequence, timestamp_ns, earlier)
@@ -243,6 +263,34 @@ class Captures:
             rig = partial(self._rig_of, take.record.calibration)
             self._live.setdefault(name, LiveCapture(take, rig, self._tracking, self._store))
         return self._live[name]
+
+    async def rename(self, name: str, new_name: str) -> LiveCapture:
+        """The same capture under another name.
+
+        Raises:
+            Conflict: it is being recorded; Exists: the name is taken.
+        """
+        live = await self.get(name)
+        live.check_still()
+        # Moved without a pause, so that no frame set comes between the check and the move.
+        live.close()
+        self._takes.rename(live.take, new_name)
+        live.moved()
+        self._live.pop(name, None)
+        return await self.get(new_name)
+
+    async def delete(self, name: str) -> None:
+        """Takes a capture away for good.
+
+        Raises:
+            Conflict: it is being recorded.
+        """
+        live = await self.get(name)
+        live.check_still()
+        rest = self._takes.delete(live.take)
+        live.moved()
+        self._live.pop(name, None)
+        await run_in_threadpool(shutil.rmtree, rest, ignore_errors=True)
 
     def close(self) -> None:
         """Lets other processes go on with the captures."""

@@ -13,11 +13,12 @@ from calibration.rig import Rig
 from capture.people import Frame
 from capture.result import frame_to_json
 
-from .captures import LiveCapture, Turn
+from .captures import LiveCapture
 from .errors import Conflict, NoViews
 from .forms import Form, integer
 from .state import Service
 from .task import Answer, Hint, Posted, Result
+from .turn import Turn
 
 __all__ = ["Accepted", "accept", "calibration_for", "finish", "posted_in"]
 

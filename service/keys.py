@@ -123,7 +123,8 @@ def needed_scope(method: str, path: str) -> KeyScope:
     """The scope that a request needs."""
     if method in _SAFE:
         return "read"
-    return "capture" if path.endswith(_CAPTURE_TAILS) else "admin"
+    # Only POST: what is renamed or deleted may be called `frames` too.
+    return "capture" if method == "POST" and path.endswith(_CAPTURE_TAILS) else "admin"
 
 
 def _presented(headers: Mapping[str, bytes]) -> str | None:

@@ -5,6 +5,7 @@
     captures/NAME/watch.json               how the cameras fare (`capture_health.py`)
     captures/NAME/owner.lock               held by the one process that appends
     captures/NAME/pictures/SEQUENCE.CAMERA.jpg     reduced pictures, bounded, older ones go first
+    deleted/                                on its way out; the rest goes at the next start
 
 Result and tracker state share a line, so after a crash they agree: a line that was not finished
 is cut off, and the capture goes on behind the last whole one.
@@ -12,12 +13,14 @@ is cut off, and the capture goes on behind the last whole one.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import secrets
 import shutil
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count, islice
 from pathlib import Path
 from typing import IO, Any
@@ -48,6 +51,8 @@ class Takes:
     def __init__(self, root: Path) -> None:
         self._root = root / "captures"
         self._root.mkdir(parents=True, exist_ok=True)
+        self._deleted = root / "deleted"
+        shutil.rmtree(self._deleted, ignore_errors=True)
 
     def create(self, record: TakeRecord) -> None:
         """A new capture without frames.
@@ -60,9 +65,7 @@ class Takes:
         try:
             directory.mkdir()
         except FileExistsError as error:
-            raise Exists(
-                f"there is a capture {record.name!r} already; choose another name", field="/name"
-            ) from error
+            raise _taken(record.name) from error
         write_json(directory / "capture.json", asdict(record))
         sync_directory(self._root)
 
@@ -81,12 +84,49 @@ class Takes:
         """
         directory = self._root / checked_name("capture", name)
         if not (directory / "capture.json").exists():
-            raise NotFound(
-                f"there is no capture {name!r}; make it first with POST /v1/captures, "
-                "GET /v1/captures lists them",
-                field="/capture",
-            )
-        return Take(directory, TakeRecord(**read_json(directory / "capture.json")))
+            raise _no_capture(name)
+        record = TakeRecord(**read_json(directory / "capture.json"))
+        return Take(directory, replace(record, name=name))  # renaming is one step: the directory's
+
+    def rename(self, take: Take, name: str) -> None:
+        """Gives a capture another name, in one step; `take` is of no use afterwards.
+
+        Raises:
+            BadName: not a name for a file.
+            Exists: there is one of that name.
+            Conflict: another process appends to it.
+        """
+        target = self._root / checked_name("name", name)
+        take.claim()
+        try:
+            if target.exists():
+                raise FileExistsError(target)
+            take.directory.rename(target)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise _taken(name) from error
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+            raise _taken(name) from error
+        finally:
+            take.close()
+        sync_directory(self._root)
+
+    def delete(self, take: Take) -> Path:
+        """Takes a capture away, in one step; returns what of it is to be removed from the disk.
+
+        Raises:
+            Conflict: another process appends to it.
+        """
+        take.claim()
+        try:
+            self._deleted.mkdir(exist_ok=True)
+            rest = self._deleted / f"{take.record.name}.{secrets.token_hex(4)}"
+            take.directory.rename(rest)
+        finally:
+            take.close()
+        sync_directory(self._root)
+        return rest
 
 
 class Take:
@@ -116,7 +156,7 @@ class Take:
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[dict[str, Any]]:
         """Results in order, from the `start`-th to before the `stop`-th, read as they are used."""
         for line in self._log.read(start, stop):
-            yield json.loads(line)["frame"]
+            yield {**json.loads(line)["frame"], "capture": self.record.name}
 
     def last(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The last result and the tracker's state behind it."""
@@ -152,6 +192,30 @@ class Take:
             )
         return path
 
+    def claim(self) -> None:
+        """Makes sure that no other process appends until `close`.
+
+        Raises:
+            NotFound: it was renamed or deleted.
+            Conflict: another process appends to this capture.
+        """
+        if self._lock is not None:
+            return
+        try:
+            lock = (self.directory / "owner.lock").open("wb")
+        except FileNotFoundError as error:
+            raise _no_capture(self.record.name) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise Conflict(
+                f"another service process takes frames for capture {self.record.name!r}; "
+                "post them there, or to a capture of another name",
+                field="/capture",
+            ) from error
+        self._lock = lock
+
     def close(self) -> None:
         """Lets another process append."""
         if self._lock is not None:
@@ -165,17 +229,7 @@ class Take:
         """Makes this process the one that appends: two would overwrite each other's lines."""
         if self._lock is not None:
             return
-        lock = (self.directory / "owner.lock").open("wb")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.close()
-            raise Conflict(
-                f"another service process takes frames for capture {self.record.name!r}; "
-                "post them there, or to a capture of another name",
-                field="/capture",
-            ) from error
-        self._lock = lock
+        self.claim()
         known = len(self._log)
         self._log.refresh()
         if len(self._log) != known:
@@ -185,6 +239,18 @@ class Take:
                 f"{known} to {len(self._log)} results; restart this one to go on with it",
                 field="/capture",
             )
+
+
+def _taken(name: str) -> Exists:
+    return Exists(f"there is a capture {name!r} already; choose another name", field="/name")
+
+
+def _no_capture(name: str) -> NotFound:
+    return NotFound(
+        f"there is no capture {name!r}; make it first with POST /v1/captures, "
+        "GET /v1/captures lists them",
+        field="/capture",
+    )
 
 
 def _adopt_one_file(directory: Path) -> None:

@@ -16,7 +16,7 @@ from capture.smooth import SmoothSettings, smooth_take
 from capture.timeline import rate_of
 
 from ..captures import LiveCapture
-from ..errors import BadValue, Unusable
+from ..errors import BadValue, Conflict, Unusable
 from ..names import NAME_PATTERN
 from ..state import Service, ServiceDep
 from ..store import now
@@ -33,6 +33,13 @@ class NewCapture(BaseModel):
     rig: str = Field(pattern=f"^{NAME_PATTERN}$", max_length=64)
     name: str | None = Field(default=None, pattern=f"^{NAME_PATTERN}$", max_length=64)
     regions: bool = False  # look closer where people are expected (docs/capture.md)
+
+
+class CaptureName(BaseModel):
+    """Another name for a capture."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "walk-2"}]})
+    name: str = Field(pattern=f"^{NAME_PATTERN}$", max_length=64)
 
 
 @router.post("", status_code=201)
@@ -67,6 +74,23 @@ async def get_capture(capture: str, service: ServiceDep) -> dict[str, Any]:
         "formats": sorted(FORMATS),
         "health": health,
     }
+
+
+@router.patch("/{capture}")
+async def rename_capture(capture: str, wanted: CaptureName, service: ServiceDep) -> dict[str, Any]:
+    """Renames it in one step; 409 while it is recorded or the name is taken."""
+    if wanted.name == capture:
+        return _summary(await service.captures.get(capture))
+    _check_no_videos(service, capture)
+    return _summary(await service.captures.rename(capture, wanted.name))
+
+
+@router.delete("/{capture}", status_code=204, response_class=Response)
+async def delete_capture(capture: str, service: ServiceDep) -> Response:
+    """Removes results and pictures for good; 409 while it is recorded."""
+    _check_no_videos(service, capture)
+    await service.captures.delete(capture)
+    return Response(status_code=204)
 
 
 @router.get("/{capture}/frames")
@@ -127,6 +151,17 @@ def _export(service: Service, take: Take, kind: str, cutoff_hz: float | None) ->
         frames = smooth_take(frames, rate_of(frames), SmoothSettings(cutoff_hz=cutoff_hz))
     rig = service.store.calibrated_rig(take.record.calibration)
     return export_take(frames, rig, kind)
+
+
+def _check_no_videos(service: Service, capture: str) -> None:
+    """Refuses to move a capture that a job of videos will go on to write into."""
+    for job in service.videos.board.jobs():
+        if not job.over and job.request.get("capture") == capture:
+            raise Conflict(
+                f"job {job.id!r} puts videos into capture {capture!r}; wait for it, or stop it "
+                f"with DELETE /v1/jobs/{job.id}",
+                field="/capture",
+            )
 
 
 def _summary(capture: LiveCapture) -> dict[str, Any]:

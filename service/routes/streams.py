@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import cast
 
 from fastapi import APIRouter
@@ -41,7 +42,8 @@ async def stream(socket: WebSocket, rig: str, service: ServiceDep) -> None:
                     "last_timestamp_ns": None if capture is None else capture.newest_ns,
                 }
             )
-            await Stream(socket, service, options).run()
+            with nullcontext() if capture is None else capture.sending():
+                await Stream(socket, service, options).run()
             await socket.close(ENDED)
     except ReaderGone:
         return

@@ -62,6 +62,22 @@ def test_frames_in_people_out(client: Client) -> None:
     assert client.export("walk", "trc").startswith(b"PathFileType")
 
 
+def test_captures_are_renamed_and_deleted(client: Client, url: str) -> None:
+    client.create_capture("studio", "first")
+    assert client.rename_capture("first", "second")["name"] == "second"
+    with pytest.raises(Problem) as gone:
+        client.delete_capture("first")
+    assert gone.value.status == 404
+
+    async def rest() -> None:
+        async with AsyncClient(url) as waiting:
+            assert (await waiting.rename_capture("second", "third"))["name"] == "third"
+            await waiting.delete_capture("third")
+
+    asyncio.run(rest())
+    assert "third" not in {one["name"] for one in client.captures()}
+
+
 def test_a_picture_without_a_rig(client: Client) -> None:
     result = client.detect(frame_set([person()])["cam0"])
     assert len(result.people) == 1

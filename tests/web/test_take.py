@@ -27,6 +27,30 @@ def test_the_take_is_listed(open_page: Open) -> None:
     expect(page.get_by_role("heading", name="walk", level=1)).to_be_visible()
 
 
+def test_a_take_is_renamed_and_deleted(
+    open_page: Open, site: httpx.Client, watch: Watch, shots: Path
+) -> None:
+    site.post("/v1/captures", json={"rig": "hall", "name": "draft"}).raise_for_status()
+    page = open_page("/takes/draft")
+    page.get_by_role("button", name="Rename…").click()
+    page.get_by_label("New name").fill("walk")
+    page.get_by_role("button", name="Rename", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("there is a capture 'walk' already")
+    page.get_by_label("New name").fill("final")
+    page.get_by_role("button", name="Rename", exact=True).click()
+    expect(page.get_by_role("heading", name="final", level=1)).to_be_visible()
+    page.get_by_role("button", name="Delete…").click()
+    page.keyboard.press("Enter")  # the harmless button has the focus
+    assert site.get("/v1/captures/final").status_code == 200
+    page.get_by_role("button", name="Delete…").click()
+    page.screenshot(path=shots / "delete.png")
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.get_by_role("heading", name="Takes", level=1)).to_be_visible()
+    assert site.get("/v1/captures/final").status_code == 404
+    assert [wrong for wrong in watch.wrong if "409" not in wrong] == []
+    watch.wrong.clear()
+
+
 @pytest.mark.parametrize(
     ("scheme", "width", "height"),
     [("dark", 1440, 1000), ("light", 1440, 1000), ("dark", 400, 860), ("light", 820, 1100)],
