@@ -94,7 +94,8 @@ class VelocityField(nn.Module):
         hidden = self.entry(torch.cat(told, 1))
         for block in self.blocks:
             hidden = hidden + block(hidden)
-        return own_drift(time) * (state - mean) + (spread + _LEAST_M) * self.exit(hidden)
+        learnt: Tensor = (spread + _LEAST_M) * self.exit(hidden)
+        return own_drift(time) * (state - mean) + learnt
 
 
 @cache

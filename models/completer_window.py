@@ -54,7 +54,8 @@ class Surroundings:
         """(B, 17, 3) places on the line from before to after; NaN where unseen on both sides."""
         weight = self.nearness / np.maximum(self.nearness.sum(axis=1, keepdims=True), 1e-9)
         made = (weight[..., None] * self.places).sum(axis=1)
-        return np.where((self.nearness > 0).any(axis=1)[..., None], made, np.nan)
+        known = np.asarray((self.nearness > 0).any(axis=1))
+        return np.where(known[..., None], made, np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class WindowGaussian:
             # Unseen joints are wanted as they are, not as they would be measured.
             covariance -= (self.noise_m**2 - 1e-6) * np.eye(len(middle))
             columns = unseen[middle] - first
-            root[np.ix_([row], columns, columns)] = np.linalg.cholesky(covariance)
+            root[row][np.ix_(columns, columns)] = np.linalg.cholesky(covariance)
         return Conditional(filled, root)
 
 
@@ -127,7 +128,8 @@ def fit_window(windows: F64, noise_m: float) -> WindowGaussian:
         noise_m: of a measured joint, one standard deviation per axis.
     """
     covariance = np.cov(windows.T) + noise_m**2 * np.eye(windows.shape[1])
-    return WindowGaussian(windows.mean(axis=0), np.linalg.inv(covariance), noise_m)
+    precision = np.asarray(np.linalg.inv(covariance), dtype=np.float64)
+    return WindowGaussian(windows.mean(axis=0), precision, noise_m)
 
 
 def surroundings(stretch: F64) -> Surroundings:

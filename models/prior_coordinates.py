@@ -78,7 +78,8 @@ class BoneCoordinates(nn.Module):
         for _ in range(3):  # outer bones are seen from inner ones, whose means come first
             bones, _ = self._bones(poses, ones)
             self.mean_bones.copy_(bones.reshape(len(poses), -1, 3).mean(0))
-        self.to_pole.copy_(torch.block_diag(*map(_pole, self.mean_bones)))
+        poles = map(_pole, self.mean_bones)
+        self.to_pole.copy_(torch.block_diag(*poles))  # type: ignore[no-untyped-call]
 
     def forward(self, poses: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Coordinates and the logarithm of the determinant.
@@ -123,27 +124,28 @@ class BoneCoordinates(nn.Module):
         direction = (turned.flatten(1) @ self.to_pole.T).reshape(rows, count, 3)
         bones = (direction * torch.exp(parts[..., :1])).unbind(1)
         hips = coordinates @ _picker(_HIPS) + self.hips
-        places = dict(zip(_HIPS, hips.split(3, 1), strict=True))
+        places = dict(zip(_HIPS, hips.reshape(rows, 2, 3).unbind(1), strict=True))
         own = {joint: bones[number] for number, joint in enumerate(self._joints)}
 
         def hang(joint: int, parents: tuple[int, ...], bone: Tensor) -> None:
             places[joint] = torch.stack([places[p] for p in parents]).mean(0) + bone
 
-        for joint, parents in _ROOTED:
-            hang(joint, parents, own[joint])
+        for joint, middle in _ROOTED:
+            hang(joint, middle, own[joint])
         axes = torch.stack(
             _trunk(torch.cat([places[joint] for joint in (5, 6, 11, 12)], 1)), 1
         )  # (B, 3, 3) rows forward, left, up
         seen_from_trunk = {}
-        for joint, parents in (*_ON_TRUNK, *_FACE):
+        on_trunk: tuple[tuple[int, tuple[int, ...]], ...] = (*_ON_TRUNK, *_FACE)
+        for joint, parents in on_trunk:
             seen_from_trunk[joint] = own[joint]
             hang(joint, parents, torch.einsum("bi,bij->bj", own[joint], axes))
-        for joint, parents in _OUTER:
-            inner = seen_from_trunk[parents[0]]
-            number = self._joints.index(parents[0])
+        for joint, above in _OUTER:
+            inner = seen_from_trunk[above[0]]
+            number = self._joints.index(above[0])
             swing = _halfway(inner, self.mean_bones[number], 1)
             bone = _reflected(own[joint], swing, 1)
-            hang(joint, parents, torch.einsum("bi,bij->bj", bone, axes))
+            hang(joint, above, torch.einsum("bi,bij->bj", bone, axes))
         return torch.cat([places[joint] for joint in range(JOINTS)], 1)
 
     def _bones(self, poses: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:

@@ -92,6 +92,7 @@ class Flow(nn.Module):
         wide = self._wide(seen)
         data = noise * wide
         for layer in reversed(self.layers):
+            assert isinstance(layer, _Layer)
             data = layer.inverse(data, seen, wide)
         return (data * self.scale + self.mean) * wide
 
@@ -100,13 +101,14 @@ class Flow(nn.Module):
         noise, log_det = self(data, seen)
         wide = self._wide(seen)
         each = 0.5 * noise * noise + _HALF_LOG_TAU
-        return log_det - (each * wide) @ _column(wide.shape[-1], data.dtype)
+        nats: Tensor = log_det - (each * wide) @ _column(wide.shape[-1], data.dtype)
+        return nats
 
     def fix(self) -> None:
         """Multiply out what weights alone decide; for export, training is over then."""
         for layer in self.layers:
             if isinstance(layer, _Mixing):
-                layer.fixed = torch.block_diag(*layer._matrices()).detach()
+                layer.fixed = _block_diagonal(layer._matrices()).detach()
 
     def _wide(self, seen: Tensor) -> Tensor:
         """What is seen of each column (B, dims)."""
@@ -155,12 +157,12 @@ class _Mixing(_Layer):
         self.fixed: Tensor | None = None  # (dims, dims) once training is over
 
     def forward(self, data: Tensor, seen: Tensor, wide: Tensor) -> tuple[Tensor, Tensor]:
-        matrix = torch.block_diag(*self._matrices()) if self.fixed is None else self.fixed
+        matrix = _block_diagonal(self._matrices()) if self.fixed is None else self.fixed
         return data @ matrix, seen @ self.log_scale.sum(1, keepdim=True)
 
     def inverse(self, data: Tensor, seen: Tensor, wide: Tensor) -> Tensor:
         """Input from output."""
-        return data @ torch.block_diag(*torch.linalg.inv(self._matrices()))
+        return data @ _block_diagonal(torch.linalg.inv(self._matrices()))
 
     def _matrices(self) -> Tensor:
         """(positions, c, c) for row vectors."""
@@ -215,6 +217,12 @@ def _zeroed(inputs: int, outputs: int) -> nn.Linear:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def _block_diagonal(blocks: Tensor) -> Tensor:
+    """(n c, n c) from blocks (n, c, c)."""
+    made: Tensor = torch.block_diag(*blocks)  # type: ignore[no-untyped-call]
+    return made
 
 
 @cache

@@ -25,7 +25,8 @@ class PoseFlow(nn.Module):
     def forward(self, poses: Tensor, seen: Tensor) -> Tensor:
         """(B, 1) nats of poses (B, 51) whose seen joints (B, 17) are ones."""
         coordinates, log_det = self.coordinates(poses, seen)
-        return log_det + self.flow.log_prob(coordinates, seen)
+        nats: Tensor = log_det + self.flow.log_prob(coordinates, seen)
+        return nats
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """(count, 51) whole poses."""

@@ -136,7 +136,7 @@ def _on_demand(path: Path, output: str, switch: str) -> None:
     model = onnx.load(str(path))
     graph = model.graph
     wanted = {one.name for one in graph.output if one.name != output}
-    always = []
+    always: list[onnx.NodeProto] = []
     for node in reversed(graph.node):
         if wanted & {*node.output}:
             wanted |= {*node.input}

@@ -82,10 +82,10 @@ def hide(rng: np.random.Generator, rows: int) -> Bool:
             hidden = np.concatenate([LIMB_PARTS[k] for k in chosen])
         before, after = np.exp(rng.uniform(0, np.log(_LONG), 2)) - 1
         gap = np.clip(AROUND, -before, after) == AROUND
-        there[np.ix_([row], gap, hidden)] = False
+        there[row][np.ix_(gap, hidden)] = False
     live = rng.random(rows) < 0.3  # nothing is known of what comes
     there[np.ix_(live, AROUND > 0)] = False
-    for row in np.flatnonzero(there[:, REACH].sum(axis=1) < _MIN_SEEN):
+    for row in np.flatnonzero(there[:, REACH].sum(axis=1) < _MIN_SEEN).tolist():
         there[row, REACH] = True
         there[row, REACH, rng.integers(17)] = False
     return there
