@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds the image, brings docker-compose.yml up with two workers, and makes them work for real:
-# a picture, a worker killed, Redis restarted, and a picture after each. Takes everything down again.
+# Builds the image, brings docker-compose.yml up with two workers, and makes them work for real: a
+# picture, then a rig calibrated and a take posted while a worker and Redis are killed, with every
+# moment accounted for. Takes everything down again.
 #
 #   bash deploy/container_check.sh [PICTURE.jpg]
 #
@@ -148,12 +149,34 @@ print(f"containers: {sys.argv[1]}: {people} people by {network}", file=sys.stder
 }
 post "a picture"
 
+# A rig and a take, posted from a container of their own while a worker and the queue are lost.
+log="${TMPDIR:-/tmp}/quadglass-outage.log"
+network="$(docker inspect "$(compose ps -q service)" --format '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}')"
+docker run --rm --network "$network" --entrypoint python quadglass:0.1.0 \
+  -m service.demo.outage http://service:8000 >"$log" 2>&1 &
+poster=$!
+until_said() {
+  for _ in $(seq 300); do
+    grep -q "$1" "$log" && return
+    kill -0 "$poster" 2>/dev/null || break
+    sleep 1
+  done
+  tail -5 "$log" >&2
+  die "the poster never came to '$1'; its log is $log"
+}
+until_said '^calibrated'
+say "a rig was calibrated through the service"
+until_said '^moment 5'
 docker kill "$(compose ps -q worker | head -1)" >/dev/null
-post "after a worker was killed"
-
-compose restart redis >/dev/null 2>&1
+say "a worker was killed"
+until_said '^moment 11'
+docker kill "$(compose ps -q redis)" >/dev/null
+compose up -d --no-recreate --scale worker=2 >/dev/null 2>&1
+say "Redis was killed and came back"
+wait "$poster" || { tail -5 "$log" >&2; die "something that was accepted is lost"; }
+say "nothing is lost: $(grep 'moments:' "$log")"
 wait_ready
-post "after Redis was restarted"
+post "after all that"
 
 compose exec -T service sh -c 'test "$(id -u)" != 0 && ! touch /app/x 2>/dev/null' ||
   die "the service runs as root or can write to its code"
