@@ -10,6 +10,7 @@
             print(person.id, person.joint("left_knee").position)
 
 `AsyncClient` has the same methods, awaited. `stream` opens a live stream over a WebSocket.
+`verified` checks a webhook.
 """
 
 from .async_client import AsyncClient
@@ -17,10 +18,12 @@ from .client import Client
 from .live import AsyncStream, Dropped, Stream
 from .problem import Problem, Unreachable
 from .results import Joint, Person, PictureResult, Result, ViewPerson
+from .webhook import BadSignature, verified
 
 __all__ = [
     "AsyncClient",
     "AsyncStream",
+    "BadSignature",
     "Client",
     "Dropped",
     "Joint",
@@ -31,4 +34,5 @@ __all__ = [
     "Stream",
     "Unreachable",
     "ViewPerson",
+    "verified",
 ]

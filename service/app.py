@@ -48,6 +48,7 @@ from .take_up import take_up_tickets
 from .takes import Takes
 from .tickets import Tickets
 from .video_jobs import VideoJobs
+from .webhooks import Webhooks
 from .worker import Worker
 from .workers import make_queue
 
@@ -74,6 +75,7 @@ def create_app(
         service = await run_in_threadpool(_assemble, settings, queue, predictor, metrics)
         app.state.service = service
         await service.queue.open()
+        service.webhooks.start(service.jobs.board.job, jobs.job_to_json)
         service.jobs.start()
         for worker in service.workers:
             worker.start()
@@ -91,6 +93,7 @@ def create_app(
             for worker in service.workers:
                 await run_in_threadpool(worker.join, _DRAIN_S)
             await run_in_threadpool(service.jobs.stop)
+            await run_in_threadpool(service.webhooks.stop)
             await service.queue.close()
             service.captures.close()
 
@@ -121,7 +124,8 @@ def _assemble(
     store = Store(settings.data_dir)
     own: tuple[Queue, Sequence[Worker]]
     own = make_queue(settings, predictor, metrics) if queue is None else (queue, ())
-    board = JobBoard(settings.data_dir)
+    webhooks = Webhooks(settings.data_dir, settings.webhooks, metrics)
+    board = JobBoard(settings.data_dir, webhooks.telling)
     return Service(
         settings=settings,
         store=store,
@@ -135,4 +139,5 @@ def _assemble(
         tickets=Tickets(settings.data_dir / "tickets", settings.store),
         once=Once(Answers(settings.data_dir / "answers", settings.store)),
         videos=VideoJobs(board),
+        webhooks=webhooks,
     )

@@ -11,9 +11,20 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from quadglass.webhook import signature_of
 
 from .errors import BadSettings
 
@@ -31,6 +42,7 @@ __all__ = [
     "Settings",
     "StoreSettings",
     "StreamSettings",
+    "WebhookSettings",
     "WorkerSettings",
     "load_settings",
 ]
@@ -135,6 +147,32 @@ class StoreSettings(_Part):
     answers: int = Field(default=10_000, ge=1)
 
 
+class WebhookSettings(_Part):
+    """Who is told of finished jobs; a request cannot name an address, so nobody else is called."""
+
+    urls: tuple[str, ...] = ()
+    secret: SecretStr = SecretStr("")  # `whsec_` and base64, as Standard Webhooks has it
+    tries: int = Field(default=12, ge=1)  # over some two hours, then it is given up
+    first_wait_s: float = Field(default=2.0, gt=0)  # doubled after each failure
+    most_wait_s: float = Field(default=3600.0, gt=0)
+    timeout_s: float = Field(default=10.0, gt=0)
+
+    @field_validator("urls")
+    @classmethod
+    def _addresses(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+                raise ValueError(f"{url[:80]!r} is no http(s) address without a user in it")
+        return urls
+
+    @model_validator(mode="after")
+    def _signed(self) -> WebhookSettings:
+        if self.urls:
+            signature_of(self.secret.get_secret_value(), "", 0, b"")
+        return self
+
+
 class Settings(_Part):
     """Everything the service is told."""
 
@@ -147,6 +185,7 @@ class Settings(_Part):
     model: ModelSettings = ModelSettings()
     worker: WorkerSettings = WorkerSettings()
     store: StoreSettings = StoreSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
     @model_validator(mode="after")
     def _somebody_works(self) -> Settings:

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import secrets
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -49,7 +50,18 @@ class Job:
 class JobBoard:
     """All jobs (state: files, and who listens). Changed from any thread."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        telling: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
+    ) -> None:
+        """All jobs of a data directory.
+
+        Args:
+            root: the directory.
+            telling: entered, with a job's id, around the writing of its end.
+        """
+        self._telling = telling
         self._root = root / "jobs"
         self._root.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
@@ -104,7 +116,8 @@ class JobBoard:
         job = replace(self.job(job_id), **values)
         if job.over and job.finished is None:
             job = replace(job, finished=now())
-        self._put(job, durable=True)
+        with self._telling(job_id) if job.over else nullcontext():
+            self._put(job, durable=True)
         return job
 
     async def follow(self, job_id: str) -> AsyncIterator[Job]:

@@ -43,6 +43,12 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self.webhooks = Counter(
+            "quadglass_webhooks",
+            "Messages of finished jobs: delivered, failed (and tried again), given_up.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.connections = Gauge(
             "quadglass_connections",
             "Live streams and watchers that are connected.",

@@ -24,6 +24,7 @@ from .queue import Queue
 from .store import Store
 from .task import Answer, Hint, Result, Task
 from .tickets import Tickets
+from .webhooks import Webhooks
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Service:
     tickets: Tickets
     once: Once
     videos: VideoJobs
+    webhooks: Webhooks
     draining: bool = False
     held: int = 0  # requests whose pictures are in memory
     connected: int = 0  # streams, and those who watch
