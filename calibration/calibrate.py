@@ -18,6 +18,7 @@ from .extrinsics import connect
 from .footage import Footage
 from .intrinsics import calibrate_lenses
 from .lens_fit import lens_models
+from .misread import misread, put_right
 from .plan import flat_plan
 from .projection import N_INTRINSICS
 from .quality import camera_figures, rig_quality
@@ -131,6 +132,13 @@ def calibrate_views(
     shared = {(v.camera, v.moment): poses[v.key] for v in views if v.shared}
     watch.stage("connect")(0, 1)
     cam_from_reference, edges = connect(shared, lenses, board, reference)
+    wrong = misread(sightings, lenses, board, edges)
+    if wrong:
+        sightings, lenses = put_right(wrong, sightings, lenses, board)
+        poses = view_poses(sightings.views, lenses, board)
+        views = [view for view in sightings.views if view.key in poses]
+        shared = {(v.camera, v.moment): poses[v.key] for v in views if v.shared}
+        cam_from_reference, edges = connect(shared, lenses, board, reference)
     free = free_parameters(lenses, reference)
     refined = refine(
         views, poses, lenses, cam_from_reference, board, free, watch.step("refine"),
@@ -145,7 +153,7 @@ def calibrate_views(
     bend = bend_of(refined)
     evidence = evidence_of(
         cameras, figures, quality, edges, rejected, found, footage,
-        settings.distances, board.square_m, lens_models(refined, choices), bend,
+        settings.distances, board.square_m, lens_models(refined, choices), bend, wrong,
     )  # fmt: skip
     rig = Rig(
         name=settings.name,

@@ -59,7 +59,7 @@ def connect(
     names = list(lenses)
     edges = []
     for first, second in itertools.combinations(names, 2):
-        edge = _edge(first, second, poses, lenses, board)
+        edge = tie(first, second, poses, lenses, board)
         if edge is not None:
             edges.append(edge)
     cam_from_reference = {reference: np.eye(4)}
@@ -100,9 +100,10 @@ def board_in_reference(
     return options[int(np.argmax(score))]
 
 
-def _edge(
+def tie(
     first: str, second: str, poses: Poses, lenses: Mapping[str, Lens], board: Board
 ) -> Edge | None:
+    """The relative pose that most moments of a pair agree with; None if they share no moment."""
     moments = [m for (name, m) in poses if name == first and (second, m) in poses]
     if not moments:
         return None

@@ -12,11 +12,12 @@ from .camera import Camera
 from .extrinsics import Edge
 from .footage import Footage
 from .lens_fit import ModelEvidence
+from .misread import Misread
 from .quality import CameraFigures
 from .rig import Finding, Grade, Rejected, RigQuality, Verdict
 from .usable import usual_edge_px
 from .verdict_model import judge_bend, judge_lens
-from .verdict_rejected import Severity, judge_moved, judge_rejected
+from .verdict_rejected import Severity, judge_misread, judge_moved, judge_rejected
 from .views import Sightings
 
 # Of 1920 pixels across; other widths in proportion.
@@ -56,6 +57,7 @@ class Evidence:
     square_m: float = 0.0
     lens_models: Mapping[str, ModelEvidence] = field(default_factory=dict)
     bend: Bend | None = None
+    misread: Misread = field(default_factory=Misread)
 
 
 def evidence_of(
@@ -70,10 +72,12 @@ def evidence_of(
     square_m: float,
     lens_models: Mapping[str, ModelEvidence],
     bend: Bend | None,
+    misread: Misread,
 ) -> Evidence:
     """The evidence of a finished calibration."""
     counts = {clip.camera: clip.frame_count for clip in footage.clips if clip.frame_count}
-    mirrored = sorted({view.camera for view in sightings.views if view.mirrored})
+    behind = {view.camera for view in sightings.views if view.mirrored}
+    mirrored = sorted(behind - set(misread.mirrored))
     moments: dict[str, list[str]] = {camera.name: [] for camera in cameras}
     for view in sightings.views:
         if view.shared:
@@ -82,7 +86,7 @@ def evidence_of(
     soft = {camera.name: usual_edge_px(sightings.views, camera.name) for camera in cameras}
     return Evidence(
         cameras, figures, quality, edges, rejected, views, moments, counts, mirrored, soft,
-        distances, square_m, lens_models, bend,
+        distances, square_m, lens_models, bend, misread,
     )  # fmt: skip
 
 
@@ -99,6 +103,7 @@ def judge(evidence: Evidence) -> Verdict:
     found += judge_bend(evidence.bend, evidence.square_m)
     found += judge_rejected(evidence.rejected, evidence.views)
     found += judge_moved(evidence.rejected, evidence.moments)
+    found += judge_misread(evidence.misread)
     order = {"bad": 0, "usable": 1, "note": 2}
     found.sort(key=lambda item: order[item[0]])
     worst = found[0][0] if found else "note"

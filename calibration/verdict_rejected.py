@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from .misread import Misread
 from .rig import Finding, Rejected
 
 Severity = Literal["note", "usable", "bad"]
@@ -109,6 +110,31 @@ def judge_moved(
     if len(several) >= 2 and len(moments) > 2:
         return [("bad", _swapped(several[0][0], [camera for _, (camera, _) in several]))]
     return [("bad", _moved(camera, moment, count)) for moment, (camera, count) in several]
+
+
+def judge_misread(misread: Misread) -> list[tuple[Severity, Finding]]:
+    """Cameras whose every view was put right."""
+    out: list[tuple[Severity, Finding]] = []
+    for name in misread.mirrored:
+        finding = Finding(
+            "mirrored_camera",
+            f"{name}: its pictures are mirrored, every one of them; they were flipped back left to "
+            "right, and the rig holds for pictures the right way round only",
+            f"switch off 'mirror' or 'flip' in the driver of {name} before anything is captured",
+            name,
+        )
+        out.append(("bad", finding))
+    for name in misread.turned:
+        doubt = " (or the other camera's are: the rig is the same)" if misread.either else ""
+        finding = Finding(
+            "turned_camera",
+            f"{name}: all its views are numbered from the other end and were turned back{doubt}",
+            "nothing to do for the rig; check that its pictures are no negatives and that every "
+            "camera saw the same board",
+            name,
+        )
+        out.append(("note", finding))
+    return out
 
 
 def _swapped(moment: str, cameras: Sequence[str]) -> Finding:

@@ -50,7 +50,7 @@ def caliscope_lenses(session: str) -> Rig:
 
 
 def caliscope_calibration(
-    session: str, corners: str, names: tuple[str, str, str, str, str]
+    session: str, corners: str, names: tuple[str, str, str, str, str], *, flipped: str = ""
 ) -> Calibration:
     """The rig from the corners that caliscope found, with its own lenses.
 
@@ -58,6 +58,7 @@ def caliscope_calibration(
         session: folder of the recording.
         corners: file of the corners in it.
         names: its columns: corner, x, y in the picture, x, y on the board.
+        flipped: a camera whose pictures are taken as if its driver had mirrored them.
     """
     rows = np.genfromtxt(shared("caliscope-4cam") / session / corners, delimiter=",", names=True)
     identity, x, y, along, down = names
@@ -66,11 +67,17 @@ def caliscope_calibration(
         own = rows[(rows["cam_id"] == camera) & (rows["sync_index"] == moment)]
         if len(own) >= 6 and len(np.unique(own[along])) > 1 and len(np.unique(own[down])) > 1:
             pixels = np.stack([own[x], own[y]], axis=1)
+            if f"cam_{camera}" == flipped:
+                pixels[:, 0] = 1279 - pixels[:, 0]
             ids = own[identity].astype(np.int64)
             views.append(View(f"cam_{camera}", f"{moment:04d}", pixels, ids))
     shipped = caliscope_lenses(session)
     sizes, looked = dict.fromkeys(shipped.names, (1280, 720)), dict.fromkeys(shipped.names, 111)
     known = {camera.name: (camera.K, camera.dist) for camera in shipped.cameras}
+    if flipped:
+        K, dist = known[flipped]
+        K = np.array([[K[0, 0], 0.0, 1279 - K[0, 2]], [0.0, K[1, 1], K[1, 2]], [0.0, 0.0, 1.0]])
+        known[flipped] = K, dist * np.where(np.arange(len(dist)) == 3, -1.0, 1.0)
     board = parse_board("charuco:4x5:DICT_4X4_1000:0.75:inverted", 54)
     footage = Footage(tuple(Clip(name, (), ()) for name in shipped.names))
     settings = CalibrateSettings(known_lenses=known)
