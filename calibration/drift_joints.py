@@ -6,7 +6,7 @@ calibration); then one camera's pose after the other is freed, the one kept that
 so again. A Cauchy loss keeps joints that a detector put elsewhere from pulling.
 
 Joints err alike in frames that follow each other, so how sure a measured move is comes not from
-the count of joints but from blocks of frames left out one after the other (the jackknife).
+the count of joints but from how windows of the take differ (`joint_precision.py`).
 """
 
 from __future__ import annotations
@@ -26,20 +26,17 @@ from .joint_equations import (
     Scene,
     State,
     fit,
-    jackknife,
     mean_shift_px,
     nearest,
     residuals,
     scene_of,
     settled,
 )
+from .joint_precision import covariance as covariance_of
 from .rig import Rig
 from .transforms import inverse, skew
 
 __all__ = ["Joints", "check_rig_by_joints"]
-
-# Left out one after the other to see how much the answer hangs on each.
-BLOCKS = 10
 
 
 def check_rig_by_joints(rig: Rig, joints: Joints) -> tuple[Drift, ...]:
@@ -133,7 +130,7 @@ def _measure(
     shifted = inverse(T)[:3, 3] - camera.center_world
     turn, shift = float(np.linalg.norm(turned)), float(np.linalg.norm(shifted))
     at = 6 * int(free[:index].sum())
-    covariance = jackknife(scene, state, free, scale_px, BLOCKS)[at : at + 6, at : at + 6]
+    covariance = covariance_of(scene, state, free, scale_px)[at : at + 6, at : at + 6]
     by_step = -T[:3, :3].T @ np.hstack([skew(T[:3, 3]), np.eye(3)])  # the centre by turn and shift
     sigma_turn = _sigma_along(turned, covariance[:3, :3])
     sigma_shift = _sigma_along(shifted, by_step @ covariance @ by_step.T)

@@ -23,10 +23,11 @@ __all__ = [
     "Joints",
     "Scene",
     "State",
+    "equations",
     "fit",
-    "jackknife",
     "mean_shift_px",
     "nearest",
+    "prior",
     "residuals",
     "scene_of",
     "settled",
@@ -214,7 +215,7 @@ def _reduced(
     Vi = np.linalg.inv(V)
     gp = np.einsum("nckd,nck->nd", weighted, off)
     S, g, W = _by_joint(by_pose, by_point, off, weight, Vi, gp, free)
-    full = S.sum(axis=0) + np.diag(np.tile(_PRIOR, int(free.sum())))
+    full = S.sum(axis=0) + prior(int(free.sum()))
     full += damping * np.diag(np.diag(full))
     return full, g.sum(axis=0), (Vi, gp, W)
 
@@ -243,13 +244,10 @@ def _by_joint(
     return S - WV @ np.swapaxes(W, 1, 2), g - (WV @ gp[..., None])[..., 0], W
 
 
-def jackknife(
-    scene: Scene, state: State, free: NDArray[np.bool_], scale_px: float, blocks: int
-) -> F64:
-    """(D, D) covariance of the freed poses: blocks of moments left out one after the other.
-
-    Each is a single step from the minimum, as the equations are sums over joints.
-    """
+def equations(
+    scene: Scene, state: State, free: NDArray[np.bool_], scale_px: float
+) -> tuple[F64, F64]:
+    """(N, D, D) and (N, D) curvature and slope that each joint adds, at the robust minimum."""
     _, _, (Vi, gp, _) = _reduced(scene, state, free, scale_px, 0.0)
     off = residuals(scene, state)
     by_pose, by_point = _jacobians(scene, state)
@@ -258,17 +256,12 @@ def jackknife(
     S, g, _ = _by_joint(by_pose, by_point, off, weight, Vi, gp, free)
     # Weighted squares bend up more than the loss does, whose pull falls where the weight does.
     bent = weight - weight**2 * squared
-    S *= float(bent[scene.seen].sum() / weight[scene.seen].sum())
-    full = S.sum(axis=0) + np.diag(np.tile(_PRIOR, int(free.sum())))
-    order = np.argsort(scene.moments, kind="stable")
-    steps = np.stack(
-        [
-            np.linalg.solve(full - S[block].sum(axis=0), g[block].sum(axis=0))
-            for block in np.array_split(order, blocks)
-        ]
-    )
-    apart = steps - steps.mean(axis=0)
-    return np.asarray((blocks - 1) / blocks * apart.T @ apart)
+    return S * float(bent[scene.seen].sum() / weight[scene.seen].sum()), g
+
+
+def prior(cameras: int) -> F64:
+    """(6 cameras, 6 cameras) curvature that the poses have without any joint."""
+    return np.diag(np.tile(_PRIOR, cameras))
 
 
 def mean_shift_px(scene: Scene, state: State, before: F64, index: int) -> tuple[F64, F64]:
