@@ -1,6 +1,6 @@
 """A training run's state in one file, from which it goes on as if it had not stopped."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from ..errors import CheckpointMismatch
 from ..hourglass import HourglassConfig, StackedHourglass
 from ..tensor_file import fill, read_tensor_file
 
-__all__ = ["Checkpoint", "load_checkpoint", "load_network", "save_checkpoint"]
+__all__ = ["Checkpoint", "blended", "load_checkpoint", "load_network", "save_checkpoint"]
 
 FORMAT = "quadglass-checkpoint/1"
 
@@ -73,6 +73,35 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path} says it is a {FORMAT} file but differs ({type(error).__name__}: {error}); "
             "it was written by another version, use that one"
         ) from error
+
+
+def blended(first: Checkpoint, second: Checkpoint, share: float) -> Checkpoint:
+    """Averaged weights on the straight line between those of two runs, the second one's the rest.
+
+    Where the second run began with the first one's weights and did not go far, the networks on
+    the line are as good as its ends, and what one end alone imagines is gone (Wortsman et al.,
+    "Robust fine-tuning of zero-shot models", 2022).
+
+    Args:
+        first: of the share 1 - ``share``.
+        second: of the same configuration.
+        share: of the second, 0 to 1.
+
+    Raises:
+        CheckpointMismatch: they are of different networks.
+    """
+    if first.config != second.config:
+        raise CheckpointMismatch(
+            f"cannot blend {first.config.name!r} with {second.config.name!r}: their "
+            "configurations differ; give two checkpoints of one network"
+        )
+    average = {
+        name: old.float().lerp(second.average[name].float(), share)
+        if old.dtype.is_floating_point
+        else second.average[name]
+        for name, old in first.average.items()
+    }
+    return replace(second, network={}, average=average, optimizer={})
 
 
 def load_network(path: Path) -> StackedHourglass:

@@ -28,7 +28,7 @@ def photo(name):
 def test_says_what_it_is(predictor):
     assert predictor.name == "quadglass-m"
     assert len(predictor.sha256) == 64
-    assert predictor.input_side == 384
+    assert predictor.input_side == 352
     assert predictor.skeleton is COCO17
 
 
