@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kernels import attention
+from kernels.activations import activate
 
 __all__ = [
     "ActivationName",
@@ -27,7 +28,7 @@ __all__ = [
     "zero_conv",
 ]
 
-ActivationName: TypeAlias = Literal["relu", "silu", "gelu", "hardswish"]
+ActivationName: TypeAlias = Literal["relu", "relu2", "silu", "gelu", "hardswish"]
 BlockName: TypeAlias = Literal[
     "bottleneck", "preactivation", "plain", "depthwise5", "depthwise7", "inverted"
 ]
@@ -35,8 +36,15 @@ BlockName: TypeAlias = Literal[
 # MobileNetV2 widens six times; at twice an hourglass costs what it costs with bottlenecks.
 _EXPANSION = 2
 
+
+class _SquaredRelu(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return activate(x, "relu2")
+
+
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
+    "relu2": _SquaredRelu,
     "silu": nn.SiLU,
     "gelu": nn.GELU,
     "hardswish": nn.Hardswish,

@@ -11,7 +11,7 @@ from kernels.peaks import PeakRules
 from kernels.peaks_triton import find_peaks_on_gpu
 
 from .hourglass import FIELD_CELLS, PoseMaps
-from .training.peaks import PeakSettings, pixels, sizes_px
+from .training.peaks import PeakSettings, fractions, pixels, sizes_px
 
 __all__ = ["gather_on_gpu"]
 
@@ -40,8 +40,11 @@ def gather_on_gpu(maps: PoseMaps, settings: PeakSettings) -> tuple[Tensor, ...]:
         whole = torch.stack([peaks.places % width, peaks.places // width], 3)  # (B, J, K, 2)
         centers = pixels(peaks.tags[..., 1:3] * FIELD_CELLS + whole)
         sizes = sizes_px(peaks.tags[..., 3])
+    cells = peaks.cells  # by the parabola
+    if settings.offset != "parabola":
+        cells = fractions(last.heat.float(), peaks.places, settings.offset)
     seeds = _seeds(maps, settings, peaks.scores)
-    return pixels(peaks.cells), peaks.scores, peaks.tags[..., :1], centers, sizes, *seeds
+    return pixels(cells), peaks.scores, peaks.tags[..., :1], centers, sizes, *seeds
 
 
 def _seeds(maps: PoseMaps, settings: PeakSettings, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:

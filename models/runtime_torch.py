@@ -96,7 +96,7 @@ class TorchPredictor:
         assert self.input_side % self._multiple == 0, f"side {self.input_side}, {self._multiple} n"
         if self.device == "cpu":
             torch.set_num_threads(threads)
-        self._runner = runner_for(served.network, self.device, buckets)
+        self._runner = runner_for(served.network, self.device, buckets, served.peaks)
 
     def candidates(self, images: Sequence[U8]) -> list[Candidates]:
         """Peaks and tags of each picture; pictures whose inputs agree in size go as one batch.
@@ -146,20 +146,26 @@ class TorchPredictor:
         return replace(box, outer_px=(width, height))
 
 
-def runner_for(network: StackedHourglass, device: str, buckets: Sequence[int] = BUCKETS) -> Runner:
+def runner_for(
+    network: StackedHourglass,
+    device: str,
+    buckets: Sequence[int] = BUCKETS,
+    peaks: PeakSettings | None = None,
+) -> Runner:
     """What runs a network on a device.
 
     Args:
         network: in eval mode; moved to the device and, on CUDA, to half precision.
         device: ``cuda`` or ``cpu``.
         buckets: sizes of a batch, rising.
+        peaks: how many leave the graph, and to what fraction of a cell.
     """
-    rules = take_pixels(network)
+    rules, peaks = take_pixels(network), peaks or PeakSettings()
     if device == "cpu":
-        return _CpuRunner(network.to(memory_format=torch.channels_last), rules, PeakSettings())  # type: ignore[call-overload]
+        return _CpuRunner(network.to(memory_format=torch.channels_last), rules, peaks)  # type: ignore[call-overload]
     from .cuda_lanes import CudaRunner  # Triton is imported only where there is a GPU
 
-    return CudaRunner(network, rules, PeakSettings(), buckets)
+    return CudaRunner(network, rules, peaks, buckets)
 
 
 def take_pixels(network: StackedHourglass) -> Normalisation:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from .hourglass import HourglassConfig, StackedHourglass
 from .skeleton import COCO17
 from .tensor_file import fill
 from .training.checkpoint import load_network
+from .training.peaks import OffsetName, PeakSettings
 from .weights import FORMAT
 
 __all__ = ["ServedNetwork", "fold", "open_network"]
@@ -30,6 +31,7 @@ __all__ = ["ServedNetwork", "fold", "open_network"]
 _OUR_SIDE, _PUBLISHED_SIDE = 384, 512  # px of a checkpoint's pictures, which it does not say
 _ROOT = "network."  # of the exported graph's names
 _HALF = ".half"  # ending of weights that are stored with 11 bits
+_OLD_OFFSET = "parabola"  # of files that do not say it
 _UNREAD = "first_tags."  # of the trunk's own pass, supervised in training; the export has none
 
 
@@ -41,6 +43,7 @@ class ServedNetwork:
     name: str
     sha256: str  # of the whole file
     input_side: int  # px, the longer side it was made for
+    peaks: PeakSettings  # as in the exported graph
 
 
 def open_network(path: Path) -> ServedNetwork:
@@ -56,8 +59,9 @@ def open_network(path: Path) -> ServedNetwork:
     """
     if not path.is_file():
         raise WeightsMissing(f"no weights at {path}; check the path in the settings")
+    peaks = PeakSettings()
     if path.suffix == ".onnx":
-        network, side = _from_onnx(path)
+        network, side, peaks = _from_onnx(path)
     else:
         network = fold(load_network(path))
         side = _PUBLISHED_SIDE if network.config.front == "paper" else _OUR_SIDE
@@ -67,7 +71,8 @@ def open_network(path: Path) -> ServedNetwork:
             f"{path} holds {config.name!r} for the {config.joints} joints of one person; look "
             "through it with models.published.single, as docs/published.md shows"
         )
-    return ServedNetwork(network, config.name, hashlib.sha256(path.read_bytes()).hexdigest(), side)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return ServedNetwork(network, config.name, sha256, side, peaks)
 
 
 def fold(network: StackedHourglass) -> StackedHourglass:
@@ -83,11 +88,14 @@ def fold(network: StackedHourglass) -> StackedHourglass:
     return network
 
 
-def _from_onnx(path: Path) -> tuple[StackedHourglass, int]:
+def _from_onnx(path: Path) -> tuple[StackedHourglass, int, PeakSettings]:
     model, metadata = _read(path)
     try:
         config = HourglassConfig(**json.loads(metadata["config"]))
         side = int(metadata["input_side"])
+        offset = metadata.get("offset", _OLD_OFFSET)
+        if offset not in get_args(OffsetName):
+            raise ValueError(f"offset {offset!r}")
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsDamaged(
             f"{path}: what it says of its network cannot be read ({type(error).__name__}: "
@@ -100,7 +108,7 @@ def _from_onnx(path: Path) -> tuple[StackedHourglass, int]:
         if name.startswith(_UNREAD):
             weights.setdefault(name, torch.zeros_like(own))
     fill(network, weights, path)
-    return network, side
+    return network, side, PeakSettings(offset=cast("OffsetName", offset))
 
 
 def _read(path: Path) -> tuple[Any, dict[str, str]]:

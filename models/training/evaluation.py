@@ -138,7 +138,7 @@ def _finder(settings: EvaluateSettings, side: int) -> _CandidateFinder | Publish
         network = load_network(weights)
         if is_published(network):
             return PublishedPredictor(network, replace(decoder_of(network), side=side))
-        peaks = PeakSettings(offset=settings.offset or "parabola")
+        peaks = PeakSettings() if settings.offset is None else PeakSettings(offset=settings.offset)
 
         def make(of: int) -> Predictor:
             return TorchPredictor(network, of, peaks, decode)
@@ -172,16 +172,25 @@ def held_out(folders: Sequence[Path], every_photo: bool, most: int | None) -> li
     return chosen
 
 
-def measure(name: str, side: int, photos: Sequence[Photo], finder: _CandidateFinder) -> Row:
-    """One of our networks at one size, as served, without the interval of AP.
+def measure(
+    name: str,
+    side: int,
+    photos: Sequence[Photo],
+    finder: _CandidateFinder,
+    settings: DecodeSettings | None = None,
+    draws: int = 0,
+) -> Row:
+    """One of our networks at one size, as served.
 
     Args:
         name: for the table.
         side: px, the longer side the network sees.
         photos: labelled.
         finder: built for that side.
+        settings: how joints become people.
+        draws: of photos, for the interval of AP; 0 leaves it out.
     """
-    return _measure(name, side, photos, finder, DecodeSettings(), 0)[0]
+    return _measure(name, side, photos, finder, settings or DecodeSettings(), draws)[0]
 
 
 def _measure(

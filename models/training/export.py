@@ -105,6 +105,7 @@ def write_onnx(
         "config": json.dumps(asdict(network.config)),
         "skeleton": COCO17.name,
         "input_side": str(input_side),
+        "offset": peaks.offset,  # for those who run the network without its graph
         "checkpoint_sha256": digest,
     }
     onnx.helper.set_model_props(model, metadata)

@@ -1,7 +1,8 @@
 """The training run: one process, resumable, its figures in a file as it goes."""
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,8 +28,14 @@ class TrainReport:
     ap: float | None  # of the last validation
 
 
-def train(settings: TrainSettings) -> TrainReport:
+def train(
+    settings: TrainSettings, progress: Callable[[int, int, str], object] | None = None
+) -> TrainReport:
     """Train, or go on training, until the last step or the last minute.
+
+    Args:
+        settings: of the run.
+        progress: told after each step: steps done, of how many, and how the run stands.
 
     Raises:
         BadTrainingData: a set cannot be read.
@@ -41,6 +48,8 @@ def train(settings: TrainSettings) -> TrainReport:
     batches = _batches(settings, learner.step)
     begun = time.monotonic()
     while learner.step < settings.steps:
+        if progress is not None:
+            progress(learner.step, settings.steps, _standing(learner))
         learner.learn(next(batches))
         if learner.step % settings.log_every == 0:
             learner.log()
@@ -53,6 +62,12 @@ def train(settings: TrainSettings) -> TrainReport:
             break
     path = learner.save()
     return TrainReport(path, learner.step, learner.loss, learner.ap)
+
+
+def _standing(learner: Learner) -> str:
+    """The last figures logged, in a few words."""
+    loss = "training" if math.isnan(learner.loss) else f"loss {learner.loss:.3f}"
+    return loss if learner.ap is None else f"{loss}, AP {learner.ap:.3f}"
 
 
 def _validation_photos(settings: TrainSettings) -> list[Photo]:

@@ -13,6 +13,7 @@ from torch.utils.data import IterableDataset
 
 from ..errors import BadTrainingData
 from .augment import augment
+from .packed_crops import packed_canvas
 from .photos import Photo, is_held_out, read_backgrounds, read_photos
 from .scene import (
     STRIDE,
@@ -53,6 +54,8 @@ class MixSettings:
     background_share: float = 0.02
     paste_share: float = 0.0  # cut-out people in front of photos; needs a set with masks
     mosaic_share: float = 0.0  # four pictures at half size in one
+    packed_share: float = 0.0  # a canvas cut in pieces, each filled by a person's crop
+    seam_cells: int = 0  # this near a packed piece's seams only joints are learned
     sizes: tuple[tuple[int, int], ...] = ((256, 10),)  # side in px, pictures a batch
     size_shares: tuple[float, ...] = (1.0,)
     seed: int = 0
@@ -105,6 +108,7 @@ class Mix(IterableDataset[Batch]):
         settings = self._settings
         kinds: list[tuple[float, Callable[[], _Sample]]] = [
             (settings.mosaic_share, lambda: self._mosaic(side, rng)),
+            (settings.packed_share, lambda: self._packed(side, rng)),
             (settings.paste_share, lambda: _learnable(self._pasted(side, rng))),
             (sum(s.share for s in settings.sets), lambda: _learnable(self._plain(side, rng))),
         ]
@@ -115,14 +119,24 @@ class Mix(IterableDataset[Batch]):
         sample = kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))][1]()
         return _Sample(augment(sample.image, rng), sample.heat, sample.weight, sample.cells)
 
-    def _plain(self, side: int, rng: np.random.Generator) -> Scene:
+    def _drawn(self, rng: np.random.Generator) -> tuple[Photo, float, float]:
+        """A photo of some set, with how far its views are turned."""
         shares = np.asarray([item.share for item in self._settings.sets])
         chosen = int(rng.choice(len(shares), p=shares / shares.sum()))
-        photos = self.photos[chosen]
-        photo = photos[int(rng.integers(len(photos)))]
-        chosen_set = self._settings.sets[chosen]
-        view = random_view(photo, side, rng, chosen_set.turn_deg, chosen_set.any_turn)
+        photos, of = self.photos[chosen], self._settings.sets[chosen]
+        return photos[int(rng.integers(len(photos)))], of.turn_deg, of.any_turn
+
+    def _plain(self, side: int, rng: np.random.Generator) -> Scene:
+        photo, turn_deg, any_turn = self._drawn(rng)
+        view = random_view(photo, side, rng, turn_deg, any_turn)
         return crop(_read(photo.path), photo, view, side, rng)
+
+    def _packed(self, side: int, rng: np.random.Generator) -> _Sample:
+        seam = self._settings.seam_cells
+        made = packed_canvas(
+            side, lambda: self._drawn(rng), lambda photo: _read(photo.path), rng, seam
+        )
+        return _Sample(made.image, made.heat, made.weight, made.cells)
 
     def _empty(self, side: int, rng: np.random.Generator) -> Scene:
         image = _read(self._backgrounds[int(rng.integers(len(self._backgrounds)))])

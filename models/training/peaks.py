@@ -20,6 +20,7 @@ __all__ = [
     "PoseGraph",
     "dark",
     "find_peaks",
+    "fractions",
     "gather",
     "pixels",
     "quarter",
@@ -37,9 +38,9 @@ OUTPUT_NAMES = (
     "seed_scores",
     "seed_joints_input",
 )
-# How a peak gets a fraction of a cell: a parabola through three logarithms on each axis, DARK's
-# one step on the blurred map, a quarter of a cell towards the higher neighbour as published.
-OffsetName: TypeAlias = Literal["parabola", "dark", "quarter"]
+# How a peak gets a fraction of a cell: DARK's one step on the blurred map, a parabola through three
+# logarithms on each axis, a quarter of a cell towards the higher neighbour as published.
+OffsetName: TypeAlias = Literal["dark", "parabola", "quarter"]
 
 _STRIDE = 4.0  # input pixels per heatmap cell
 _SIZE_CELLS = 16.0  # the log size is zero for a person this large
@@ -53,7 +54,7 @@ class PeakSettings:
     joints: int = 30  # of each joint, as published
     seeds: int = 30  # person centres
     window: int = 5  # cells; a peak is the largest within
-    offset: OffsetName = "parabola"
+    offset: OffsetName = "dark"
 
 
 class PoseGraph(nn.Module):
@@ -81,7 +82,7 @@ def gather(maps: PoseMaps, settings: PeakSettings) -> tuple[Tensor, ...]:
     last = maps.stacks[-1]
     width = last.heat.shape[3]
     scores, index = find_peaks(last.heat, settings.joints, settings.window)
-    cells = _OFFSETS[settings.offset](last.heat, index)  # (B, J, K, 2)
+    cells = fractions(last.heat, index, settings.offset)  # (B, J, K, 2)
     tags = last.tags.flatten(2).gather(2, index)[..., None]  # (B, J, K, 1)
     if last.field is not None:
         field = torch.stack(last.field.flatten(2).chunk(3, 1), 1)  # (B, 3, J, h w)
@@ -111,6 +112,11 @@ def find_peaks(heat: Tensor, count: int, window: int) -> tuple[Tensor, Tensor]:
     peaks = torch.where(heat == largest, heat, torch.zeros_like(heat))
     scores, index = peaks.flatten(2).topk(count, 2)
     return scores, index
+
+
+def fractions(heat: Tensor, index: Tensor, offset: OffsetName) -> Tensor:
+    """Peaks to a fraction of a cell in the named way; args and result as :func:`refine`'s."""
+    return _OFFSETS[offset](heat, index)
 
 
 def refine(heat: Tensor, index: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ def evaluate(
         str, typer.Option(help="Missing joints: none, peaks (weak ones), expected (also by place).")
     ] = "expected",
     offset: Annotated[
-        str | None, typer.Option(help="Of a checkpoint's peaks: parabola, dark, quarter.")
+        str | None, typer.Option(help="Of a checkpoint's peaks: dark, parabola or quarter.")
     ] = None,
     draws: Annotated[
         int, typer.Option(min=0, help="Photos are drawn again so often for AP's interval.")

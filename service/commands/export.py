@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -28,6 +28,10 @@ def export(
         Path | None,
         typer.Option(help="The rig that it was made with; else rig.yaml beside the take."),
     ] = None,
+    offset: Annotated[
+        str | None,
+        typer.Option(help="Of a checkpoint's peaks, in a cell: dark, parabola or quarter."),
+    ] = None,
     int8: Annotated[
         Path | None,
         typer.Option(help="Photos to calibrate eight bits on; the source is an .onnx file then."),
@@ -38,8 +42,10 @@ def export(
         _export_int8(source, out, int8)
         return
     if source.suffix == ".ckpt":
-        _export_weights(source, out)
+        _export_weights(source, out, offset)
         return
+    if offset is not None:
+        raise BadValue("--offset is of a checkpoint's peaks; give a .ckpt")
     from capture.export import export_take
 
     frames, rate_hz = read_take(source)
@@ -50,14 +56,20 @@ def export(
     remark(f"{len(frames)} frames -> {out}")
 
 
-def _export_weights(checkpoint: Path, out: Path) -> None:
+def _export_weights(checkpoint: Path, out: Path, offset: str | None) -> None:
+    from .evaluate import one_of
     from .train import need_torch
 
     need_torch()
     from models.training.export import ExportSettings
     from models.training.export import export as run
+    from models.training.peaks import OffsetName, PeakSettings
 
-    report = run(ExportSettings(checkpoint, out))
+    peaks = PeakSettings()
+    if offset is not None:
+        one_of("--offset", offset, get_args(OffsetName))
+        peaks = PeakSettings(offset=cast("OffsetName", offset))
+    report = run(ExportSettings(checkpoint, out, peaks=peaks))
     remark(
         f"-> {report.path}, {report.size_bytes / 1e6:.1f} MB, sha256 {report.sha256[:12]}; scores "
         f"differ from PyTorch's by at most {report.score_error:.1e}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import BadSettings, BadValue
-from .screen import remark, remarks, results
+from .screen import bar, remark, results
 
 if TYPE_CHECKING:
     from models.training.mix import TrainSet
@@ -45,7 +46,16 @@ def train(
     ] = None,
     mosaic: Annotated[float, typer.Option(min=0, help="Share of four pictures in one.")] = 0.0,
     paste: Annotated[float, typer.Option(min=0, help="Share with cut-out people.")] = 0.0,
+    pack: Annotated[
+        float, typer.Option(min=0, help="Share of canvases full of people's crops.")
+    ] = 0.0,
     empty: Annotated[float, typer.Option(min=0, help="Share of backgrounds alone.")] = 0.02,
+    turn: Annotated[
+        float, typer.Option(min=0, max=180, help="Spread of the pictures' rotation, degrees.")
+    ] = 12.0,
+    any_turn: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of pictures turned by any angle.")
+    ] = 0.0,
     network: Annotated[
         str | None, typer.Option(help="quadglass-m, quadglass-s or small (from scratch).")
     ] = None,
@@ -65,11 +75,12 @@ def train(
         raise BadValue(f"--network {network}: give one of {', '.join(networks)}")
     sizes, shares = zip(*map(batch_size, size or ("256:10",)), strict=True)
     mix = MixSettings(
-        sets=tuple(map(train_set, sets)),
+        sets=tuple(replace(train_set(w), turn_deg=turn, any_turn=any_turn) for w in sets),
         backgrounds=backgrounds,
         background_share=empty,
         paste_share=paste,
         mosaic_share=mosaic,
+        packed_share=pack,
         sizes=sizes,
         size_shares=shares,
         seed=seed,
@@ -89,8 +100,9 @@ def train(
         most_minutes=minutes,
         seed=seed,
     )
-    with remarks.status(f"training; its figures are in {out / 'log.jsonl'} and curves.png"):
-        report = run(settings)
+    remark(f"figures of the run: {out / 'log.jsonl'} and curves.png")
+    with bar("training", steps) as step:
+        report = run(settings, step)
     ap = "not measured" if report.ap is None else f"{report.ap:.3f}"
     loss = "not logged yet" if math.isnan(report.loss) else f"{report.loss:.4f}"
     results.print(f"step {report.step}, loss {loss}, AP {ap}", highlight=False)

@@ -89,11 +89,13 @@ def test_looking_more_often(tmp_path):
     ("command", "word"),
     [
         ("evaluate . --fill all", "none, peaks, expected"),
-        ("evaluate . --offset half", "parabola, dark, quarter"),
+        ("evaluate . --offset half", "dark, parabola, quarter"),
         ("evaluate . --every-photo", "person_keypoints.json"),
         ("train . -o run --size 250:4", "--size 250:4"),
         ("train . -o run --size big", "256:10"),
         ("train . -o run --network hrnet", "quadglass-m"),
+        ("export run.ckpt -o out.onnx --offset half", "dark"),
+        ("export take.json -o out.trc --offset dark", "give a .ckpt"),
     ],
 )
 def test_options_that_do_not_exist(command, word, tmp_path, monkeypatch):

@@ -96,7 +96,11 @@ def test_streams_with_the_same_seed_agree(figures):
 def test_the_loss_falls_and_a_stopped_run_goes_on(figures, tmp_path):
     half = train(settings(figures, tmp_path / "run", steps=24, most_minutes=0.0))
     assert half.step == 1  # stopped after the first step, saved
-    whole = train(settings(figures, tmp_path / "run"))  # the same folder
+    told = []
+    whole = train(settings(figures, tmp_path / "run"), lambda *now: told.append(now))  # goes on
+    assert [done for done, _, _ in told] == list(range(1, 24))
+    assert told[0][1:] == (24, "training")
+    assert told[-1][2].startswith("loss ")
     assert whole.step == 24
     lines = [json.loads(t) for t in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
