@@ -20,15 +20,16 @@ class Backend(StrEnum):
 
 
 def chosen_network(name_or_file: str | None, backend: Backend | None = None) -> ModelSettings:
-    """The network of the settings, or the one that was named.
+    """The network of the settings, else of `quadglass models use`, or the one that was named.
 
     Args:
         name_or_file: shipped weights, an ONNX file, or a checkpoint for the torch backend.
         backend: instead of the settings'.
     """
     from ..config import load_settings
+    from ..model_shelf import with_choice
 
-    settings = load_settings().model
+    settings = with_choice(load_settings()).model
     if backend is not None:
         settings = settings.model_copy(update={"backend": backend.value})
     if name_or_file is None:

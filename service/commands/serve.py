@@ -24,12 +24,14 @@ def serve(
     """Run the service and its page. Options win over QUADGLASS_* variables, those over --config."""
     from ..config import load_settings
     from ..listen import listen
+    from ..model_shelf import with_choice
 
     settings = load_settings(config)
     changes = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     settings = settings.model_copy(update={"http": settings.http.model_copy(update=changes)})
     if data_dir is not None:
         settings = settings.model_copy(update={"data_dir": data_dir})
+    settings = with_choice(settings)
     if backend is not None:
         settings = with_backend(settings, backend)
     listen(settings)

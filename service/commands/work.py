@@ -21,12 +21,14 @@ def work(
 ) -> None:
     """Look at frame sets that services leave in Redis, until told to stop (SIGTERM drains)."""
     from ..config import load_settings
+    from ..model_shelf import with_choice
     from ..work import work as run
 
     settings = load_settings(config)
     if redis is not None:
         queue = settings.queue.model_copy(update={"kind": "redis", "url": redis})
         settings = settings.model_copy(update={"queue": queue})
+    settings = with_choice(settings)
     if backend is not None:
         settings = with_backend(settings, backend)
     run(settings)
