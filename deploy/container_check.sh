@@ -87,8 +87,14 @@ USER redis
 DOCKERFILE
 }
 
-compose() { docker-compose -f "$root/docker-compose.yml" "$@"; }
-command -v docker-compose >/dev/null || compose() { docker compose -f "$root/docker-compose.yml" "$@"; }
+# Asked each time: docker-compose may only be installed below.
+compose() {
+  if command -v docker-compose >/dev/null; then
+    docker-compose -f "$root/docker-compose.yml" "$@"
+  else
+    docker compose -f "$root/docker-compose.yml" "$@"
+  fi
+}
 
 take_down() {
   local status=$?
