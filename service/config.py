@@ -120,7 +120,8 @@ class BatchSettings(_Part):
 class ModelSettings(_Part):
     """Which network, and what it runs on."""
 
-    name: str = "quadglass-m"
+    # Live capture's; `detect` and takes from files choose quadglass-m where nothing is named.
+    name: str = "quadglass-s"
     weights: Path | None = None  # a file of one's own instead of the shipped weights
     # torch: PyTorch with our kernels, on the GPU if there is one; also runs checkpoints.
     backend: Literal["onnx", "torch"] = "onnx"

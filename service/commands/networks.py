@@ -22,14 +22,20 @@ class Backend(StrEnum):
 def chosen_network(name_or_file: str | None, backend: Backend | None = None) -> ModelSettings:
     """The network of the settings, else of `quadglass models use`, or the one that was named.
 
+    Where none of them names one it is the better one, not the one for live capture.
+
     Args:
         name_or_file: shipped weights, an ONNX file, or a checkpoint for the torch backend.
         backend: instead of the settings'.
     """
+    from models.weights import DEFAULT_NAME
+
     from ..config import load_settings
     from ..model_shelf import with_choice
 
     settings = with_choice(load_settings()).model
+    if not settings.model_fields_set & {"name", "weights"}:
+        settings = settings.model_copy(update={"name": DEFAULT_NAME})
     if backend is not None:
         settings = settings.model_copy(update={"backend": backend.value})
     if name_or_file is None:

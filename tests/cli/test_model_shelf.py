@@ -71,7 +71,7 @@ def listed() -> dict[str, Any]:
 
 
 def test_pulled_once_checked_and_listed(theirs: Published, data: Path) -> None:
-    assert (listed()["theirs"]["where"], listed()["quadglass-m"]["used"]) == ("to be pulled", True)
+    assert (listed()["theirs"]["where"], listed()["quadglass-s"]["used"]) == ("to be pulled", True)
     result = run("pull", "theirs", "--json")
     assert result.exit_code == 0, result.output
     assert (data / "models" / "theirs.pth").read_bytes() == CONTENT
@@ -115,6 +115,14 @@ def test_what_is_used_is_found_by_every_command(data: Path, tmp_path: Path) -> N
     assert with_choice(named).model.weights is None  # the settings win
     assert run("use", "quadglass-m").exit_code == 0
     assert chosen_network(None).weights is None
+
+
+def test_a_service_and_a_command_begin_with_different_networks(data: Path) -> None:
+    assert with_choice(Settings(data_dir=data)).model.name == "quadglass-s"
+    assert chosen_network(None).name == "quadglass-m"
+    assert run("use", "quadglass-clean").exit_code == 0
+    assert with_choice(Settings(data_dir=data)).model.name == chosen_network(None).name
+    assert chosen_network("quadglass-s").name == "quadglass-s"
 
 
 def test_what_does_not_load_is_not_chosen(data: Path, tmp_path: Path) -> None:
