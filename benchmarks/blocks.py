@@ -69,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="8 steps each, for a look")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    parser.add_argument("--steps", type=int, default=60, help="of each variant")
+    parser.add_argument("--steps", type=int, default=60, help="of each variant; 0 only times them")
     options = parser.parse_args()
     if not PEER.is_file():
         raise SystemExit(f"no {PEER}: this benchmark needs the shared photos and teachers")
@@ -79,7 +79,9 @@ def main() -> None:
     shares = (0.4, 0.2, 0.4)
     sets = tuple(TrainSet(folder, share) for folder, share in zip(SETS, shares, strict=True))
     mix = MixSettings(sets, sizes=((SIDE, BATCH),), seed=3)
-    lessons = read_lessons(mix, SETS, min(steps, 60), 10 if options.quick else 30, PEER)
+    lessons = Lessons([], [])
+    if steps:
+        lessons = read_lessons(mix, SETS, min(steps, 60), 10 if options.quick else 30, PEER)
     print("| what | variant | parameters | ms at 256 | 320 | 384 | heat | loss | joints found |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     rows = []
@@ -102,18 +104,22 @@ def _rows(lessons: Lessons, steps: int, seeds: int) -> Iterator[Row]:
         str(side): _median_ms(lambda side=side: look(torch.zeros(1, 3, side, side)))
         for side in SIDES
     }
-    yield Row("trunk", "MultiPose alone", _count(trunk), ms, train_shortly(BASE, lessons, 0)[1])
+    yield Row("trunk", "MultiPose alone", _count(trunk), ms, _learned(BASE, lessons, 0))
     for table, name, config in variants():
-        outcome = None
+        outcome = _learned(config, lessons, steps) if name != UNTRAINED else None
         network = StackedHourglass(config)
-        if name != UNTRAINED:
-            network, outcome = train_shortly(config, lessons, steps)
         own = _count(network) - (_count(network.trunk) if network.trunk is not None else 0)
         yield Row(table, name, own, _times(network), outcome)
-        if config == BASE:
+        if config == BASE and steps:
             for seed in range(1, seeds):
-                again = train_shortly(config, lessons, steps, seed)[1]
+                again = _learned(config, lessons, steps, seed)
                 yield Row(table, f"{name}, other first weights", own, {}, again)
+
+
+def _learned(
+    config: HourglassConfig, lessons: Lessons, steps: int, seed: int = 0
+) -> Outcome | None:
+    return train_shortly(config, lessons, steps, seed) if lessons.held_out else None
 
 
 def _count(network: nn.Module) -> int:

@@ -75,7 +75,7 @@ def main() -> None:
     for name, kind in KINDS.items():
         mix = _mix(kind, LEARNED_SIDE, HALF, seed=5)
         lessons = read_lessons(mix, SETS, steps, 10 if options.quick else 25, PEER)
-        outcomes[name] = found = train_shortly(quadglass_s(), lessons, steps)[1]
+        outcomes[name] = found = train_shortly(quadglass_s(), lessons, steps)
         print(f"| {name} | {found.heat:.3f} | {found.total:.2f} | {found.found:.3f} |", flush=True)
     of = machine()
     print(f"\n{steps} steps of {BATCH} pictures of {LEARNED_SIDE} px; {machine_line(of)}")

@@ -85,10 +85,8 @@ def read_lessons(
     return Lessons(list(map(with_trunk, learned)), list(map(with_trunk, measured)))
 
 
-def train_shortly(
-    config: HourglassConfig, lessons: Lessons, steps: int, seed: int = 0
-) -> tuple[StackedHourglass, Outcome]:
-    """A new network after so many steps, and how it does.
+def train_shortly(config: HourglassConfig, lessons: Lessons, steps: int, seed: int = 0) -> Outcome:
+    """How a new network does after so many steps.
 
     Args:
         config: with or without a trunk.
@@ -124,7 +122,7 @@ def train_shortly(
             right, of = found_joints(last, lesson.batch.cells)
             found, known = found + right, known + of
     count = len(lessons.held_out)
-    return network, Outcome(heat / count, total / count, found / max(known, 1), cpu_s)
+    return Outcome(heat / count, total / count, found / max(known, 1), cpu_s)
 
 
 def found_joints(heat: Tensor, cells: Tensor) -> tuple[int, int]:

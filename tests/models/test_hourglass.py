@@ -205,3 +205,8 @@ def test_pointwise_is_a_convolution_in_training_too():
 def test_activations_leave_zero_and_large_values(name):
     x = torch.tensor([0.0, 20.0])
     torch.testing.assert_close(activation(name)(x), x)
+
+
+def test_squared_relu():
+    x = torch.tensor([-3.0, 0.0, 4.0])
+    torch.testing.assert_close(activation("relu2")(x), torch.tensor([0.0, 0.0, 16.0]))
