@@ -11,7 +11,7 @@ import asyncio
 import logging
 import shutil
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -41,6 +41,7 @@ _CHUNK = 8  # frame sets that are read and encoded at once
 _QUALITY = 95  # of the pictures that workers get; a network sees no difference
 _RETRY_S = 0.05
 _DEADLINE_S = 3600.0  # nobody waits for a single frame set of a video
+_PATIENCE_S = 5.0  # with what workers have when a job stops; the next start does the rest
 _SUFFIXES = (".mp4", ".mkv", ".avi", ".mpg")
 
 
@@ -159,8 +160,7 @@ class VideoJobs:
                 if not chunk:
                     break
         finally:
-            # They have their places in the capture.
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await _let_go(under_way)
         return failed, first
 
 
@@ -212,6 +212,15 @@ async def _posted(service: Service, rig: str, posted: Posted) -> asyncio.Task[di
             if service.draining:
                 raise
             await asyncio.sleep(_RETRY_S)
+
+
+async def _let_go(answers: Collection[asyncio.Task[dict[str, Any]]]) -> None:
+    """Waits a little for those under way, so that no worker's work is thrown away needlessly."""
+    if answers:
+        _, late = await asyncio.wait(answers, timeout=_PATIENCE_S)
+        for one in late:
+            one.cancel()
+        await asyncio.gather(*answers, return_exceptions=True)
 
 
 async def _end_of(answer: asyncio.Task[dict[str, Any]]) -> Exception | None:

@@ -34,8 +34,8 @@ def test_results_are_appended_and_read_back(take: Take, takes: Takes) -> None:
         take.append({"sequence": sequence}, {"state": sequence})
     for one in (take, takes.take("take")):
         assert len(one) == 3
-        assert list(one.frames()) == [{"sequence": n} for n in range(3)]
-        assert list(one.frames(1, 2)) == [{"sequence": 1}]
+        assert list(one.frames()) == [{"sequence": n, "capture": "take"} for n in range(3)]
+        assert list(one.frames(1, 2)) == [{"sequence": 1, "capture": "take"}]
         assert one.last() == ({"sequence": 2}, {"state": 2})
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from models.candidates import Candidates
 from service.config import Settings
 
 from ..scenes import Noise, detect, walkers
@@ -20,7 +24,7 @@ from .server import running, until
 from .test_captures import post
 from .world import RIG, RIG_YAML
 
-FRAMES = 10
+FRAMES = 20  # more than are read ahead, so that a job can be stopped in its middle
 RATE_HZ = 25.0
 STEP_NS = round(1e9 / RATE_HZ)
 
@@ -42,6 +46,14 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             writer.write(cv2.imdecode(data, cv2.IMREAD_COLOR))
         writer.release()
     return paths
+
+
+class Slow(DotPredictor):
+    """Takes its time, so that a job can be met in its middle."""
+
+    def candidates(self, images: Sequence[NDArray[np.uint8]]) -> list[Candidates]:
+        time.sleep(0.1)
+        return super().candidates(images)
 
 
 def begin(client: httpx.Client) -> None:
@@ -94,15 +106,10 @@ def test_videos_become_results_and_the_job_tells_how_far_it_is(
 def test_a_job_that_a_restart_interrupted_goes_on_behind_what_it_has(
     settings: Settings, films: dict[str, Path]
 ) -> None:
-    hold = threading.Event()
-    predictor = DotPredictor(hold=hold)
-    with running(settings, predictor=predictor) as client:
+    with running(settings, predictor=Slow()) as client:
         begin(client)
         job = send(client, films).headers["Location"]
-        until(lambda: len(predictor.batches) > 1, "a worker is at it")
-        hold.set()
         until(lambda: len(kept(client)) >= 2, "there are results")
-        hold.clear()
     seen = DotPredictor()
     with running(settings, predictor=seen) as client:
         assert over(client, job)["state"] == "done"
