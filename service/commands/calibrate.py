@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ..errors import BadValue
-from .screen import bar, remark, results
+from .screen import bar, remark, results, show_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -89,6 +89,9 @@ def calibrate(
         Path | None,
         typer.Option(metavar="FILE", help="What was measured: a page if .html, else JSON."),
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="What was measured, as JSON on stdout.")
+    ] = False,
 ) -> None:
     """Calibrate a rig from footage of a chessboard or ChArUco board."""
     from calibration.board import parse_board
@@ -140,8 +143,11 @@ def calibrate(
     if report is not None:
         report.parent.mkdir(parents=True, exist_ok=True)
         report.write_text(_as_text(calibration.report, report), encoding="utf-8")
-    results.print(camera_table(calibration.rig))
-    _show_verdict(calibration.rig)
+    if as_json:
+        show_json(calibration.report)
+    else:
+        results.print(camera_table(calibration.rig))
+        _show_verdict(calibration.rig)
     remark(f"-> {out}{f', {report}' if report else ''}")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .screen import Step, bar, remark, remarks, results
+from .screen import Step, bar, remarks
 
 if TYPE_CHECKING:
     from calibration.rig import Rig
@@ -45,6 +45,7 @@ def capture(
     sync: Annotated[
         bool, typer.Option("--sync", help="Find the cameras' offsets from the motion first.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
 ) -> None:
     """Find the people in synchronized videos and write them in metres."""
     import cv2
@@ -63,7 +64,7 @@ def capture(
     from .kept_as_found import KeptFrames, run_of
     from .named_paths import named_paths, only_cameras_of
     from .networks import chosen_network
-    from .take_files import summary_table, write_take
+    from .take_files import show_take, write_take
 
     cameras = read_rig(rig)
     paths = named_paths(views)
@@ -75,7 +76,7 @@ def capture(
             "--sync has found the clocks; give one of the two"
         )
     if sync:
-        _synchronized(videos, frames, cameras, model, out, cut, raw)
+        _synchronized(videos, frames, cameras, model, out, cut, raw, as_json)
         return
     if len(set(videos.counts.values())) > 1:
         told = ", ".join(f"{name} {count}" for name, count in videos.counts.items())
@@ -107,8 +108,7 @@ def capture(
     rate = videos.rate_hz
     written = write_take(take if raw else smooth_take(take, rate), cameras, rate, out)
     kept.done()
-    results.print(summary_table(summary, seconds))
-    remark(f"-> {', '.join(map(str, written))}")
+    show_take(summary, seconds, written, as_json=as_json)
 
 
 def _run(
@@ -172,7 +172,14 @@ def _pictures(frame_set: FrameSet, regions: Mapping[str, Region]) -> dict[str, P
 
 
 def _synchronized(
-    videos: Videos, limit: int | None, rig: Rig, model: str | None, out: Path, cut: bool, raw: bool
+    videos: Videos,
+    limit: int | None,
+    rig: Rig,
+    model: str | None,
+    out: Path,
+    cut: bool,
+    raw: bool,
+    as_json: bool,
 ) -> None:
     """The take of cameras that were not started together: people in 2D, clocks, then metres."""
     from capture.reconstruct import ReconstructSettings
@@ -186,7 +193,7 @@ def _synchronized(
     from .after_take import looked_over
     from .networks import chosen_network
     from .sync_take import synchronized_take
-    from .take_files import summary_table, write_take
+    from .take_files import show_take, write_take
 
     predictor = load_predictor(chosen_network(model))
     start, streams = time.perf_counter(), {}
@@ -207,8 +214,7 @@ def _synchronized(
     take = synchronized_take(rig, streams, videos.rate_hz, settings, out, told)
     take = looked_over(take, rig)
     written = write_take(take, rig, videos.rate_hz, out)
-    results.print(summary_table(summarize(take), time.perf_counter() - start))
-    remark(f"-> {', '.join(map(str, written))}")
+    show_take(summarize(take), time.perf_counter() - start, written, as_json=as_json)
 
 
 def cut_out(frame_set: FrameSet, rig: Rig, cut: bool) -> FrameSet:

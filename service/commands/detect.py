@@ -11,7 +11,7 @@ import typer
 
 from ..errors import BadValue
 from .networks import Backend, chosen_network
-from .screen import bar, remark
+from .screen import bar, remark, show_json
 
 if TYPE_CHECKING:
     from models.predictor import Predictor
@@ -49,6 +49,7 @@ def detect(
         list[float] | None,
         typer.Option(min=0.1, max=4, help="Look at this share of the input's size too; several."),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Counts as JSON on stdout.")] = False,
 ) -> None:
     """Find people in pictures and write them as COCO keypoint results."""
     from ..pipeline import PipelineSettings, run_frame_set
@@ -69,6 +70,8 @@ def detect(
                 _draw(path, people, draw)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(results, allow_nan=False), encoding="utf-8")
+    if as_json:
+        show_json({"pictures": len(pictures), "people": len(results), "out": str(out)})
     remark(f"{len(results)} people in {len(pictures)} pictures -> {out}")
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .screen import bar, remark, results
+from .screen import bar, remark, results, show_json
 
 
 def link_rigs(
@@ -22,6 +22,7 @@ def link_rigs(
     board: Annotated[str, typer.Option(help="Inner corners, columns x rows: 9x6.")],
     square_mm: Annotated[float, typer.Option(help="Side of a printed square.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Rig file to write.")],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
 ) -> None:
     """Write a rig file that says where another rig stands in its world."""
     import numpy as np
@@ -45,6 +46,12 @@ def link_rigs(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(rig_to_yaml(replace(this, links=(*kept, link))), encoding="utf-8")
     away = float(np.linalg.norm(link.this_from_other[:3, 3]))
+    if as_json:
+        show_json(
+            {"rig": this.name, "other": second.name, "distance_m": away, "rms_px": link.rms_px}
+        )
+        remark(f"-> {out}")
+        return
     results.print(
         f"{second.name}: its origin is {away:.3f} m from that of {this.name}, corners fit to "
         f"{link.rms_px:.3f} px",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .screen import bar, remark
+from .screen import bar, remark, show_json
 
 
 def prepare(
@@ -20,6 +20,7 @@ def prepare(
         typer.Option(metavar="LAYOUT", help="2x2, 4x1, 1x4, or boxes 'x,y,w,h;x,y,w,h;...'."),
     ] = None,
     moments: Annotated[int, typer.Option(min=1, help="Most moments to take from videos.")] = 80,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
 ) -> None:
     """Cut footage into one folder of pictures per camera, with its manifest.yaml."""
     from calibration.layout import parse_layout
@@ -28,5 +29,7 @@ def prepare(
     layout = parse_layout(quad) if quad else None
     with bar("cutting") as step:
         footage = prepare_footage(source, out, layout, moments=moments, progress=step)
+    if as_json:
+        show_json({clip.camera: len(clip.files) for clip in footage.clips})
     pictures = ", ".join(f"{clip.camera} {len(clip.files)}" for clip in footage.clips)
     remark(f"{out / 'manifest.yaml'}: {pictures} pictures")

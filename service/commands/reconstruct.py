@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .screen import bar, remark, results
+from .screen import bar
 
 
 def reconstruct(
@@ -44,6 +44,7 @@ def reconstruct(
             "once for every camera.",
         ),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
 ) -> None:
     """Make a take from 2D people that another tool found."""
     from capture.reconstruct import ReconstructSettings, files_as_model, read_streams
@@ -55,7 +56,7 @@ def reconstruct(
     from .export import read_rig
     from .named_paths import named_paths, only_cameras_of
     from .sync_take import synchronized_take, timestamped_take
-    from .take_files import summary_table, write_take
+    from .take_files import show_take, write_take
 
     cameras = read_rig(rig)
     folders = named_paths(views)
@@ -85,5 +86,4 @@ def reconstruct(
             )
     frames = looked_over(frames, cameras)
     written = write_take(frames, cameras, rate_hz, out)
-    results.print(summary_table(summarize(frames)))
-    remark(f"-> {', '.join(map(str, written))}")
+    show_take(summarize(frames), None, written, as_json=as_json)

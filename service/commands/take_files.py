@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -15,8 +16,9 @@ from capture.people import Frame
 from capture.plots import take_plots
 
 from ..take_summary import TakeSummary
+from .screen import remark, results, show_json
 
-__all__ = ["FORMS", "summary_table", "write_plots", "write_take"]
+__all__ = ["FORMS", "show_take", "summary_table", "write_plots", "write_take"]
 
 FORMS = ("json", "trc", "csv", "angles")
 
@@ -41,6 +43,18 @@ def write_plots(frames: Sequence[Frame], rig: Rig, folder: Path) -> list[Path]:
         written.append(folder / f"{name}.png")
         cv2.imwrite(str(written[-1]), picture)
     return written
+
+
+def show_take(
+    summary: TakeSummary, seconds: float | None, written: Sequence[Path], *, as_json: bool
+) -> None:
+    """Says what came of a take, on stdout, and where it is."""
+    if as_json:
+        files = [str(path) for path in written]
+        show_json({**asdict(summary), "seconds": seconds, "files": files})
+    else:
+        results.print(summary_table(summary, seconds))
+    remark(f"-> {', '.join(map(str, written))}")
 
 
 def summary_table(summary: TakeSummary, seconds: float | None = None) -> Table:
