@@ -131,6 +131,9 @@ def _line(now: Sending) -> str:
     report = now.report
     parts = [f"{now.answered} frame sets", f"{now.people} people"]
     if report:
-        parts += [f"{report['sets_per_s']:.1f} a second", f"{report['latency_ms']['p50']:.0f} ms"]
+        parts.append(f"{report['sets_per_s']:.1f} a second")
+        p50 = report["latency_ms"]["p50"]
+        if p50 is not None:  # the service reports before its first answer, too
+            parts.append(f"{p50:.0f} ms")
     lost = sum(now.dropped.values())
     return ", ".join(parts) + (f", {lost} dropped" if lost else "")

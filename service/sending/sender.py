@@ -176,7 +176,7 @@ def _pass_on(
                     sending.people = len(event.people)
                 sending.report = stream.report
                 progress(sending)
-        except (Unreachable, Problem) as error:
+        except Exception as error:  # told where it is sent; a thread's own end would be silent
             failed.append(error)
 
     follower = threading.Thread(target=follow, name="answers", daemon=True)

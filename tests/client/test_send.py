@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from calibration.layout import parse_layout
 from quadglass import Client, Problem
 from service.cli import app
+from service.commands.send import _line
 from service.config import Settings
 from service.errors import BadValue
 from service.sending.clock import ArrivalClock
@@ -314,3 +315,10 @@ def test_a_moment_waits_for_the_slower_file() -> None:
     assert tray.take_together(0.0, 10) == Ready(0, {"a": b"0", "b": b"0"})
     tray.reader_ended("b")  # it was shorter: the rest of the other is still sent
     assert tray.take_together(0.0, 10) == Ready(100, {"a": b"1"})
+
+
+def test_the_line_of_counts_is_told_before_the_first_answer() -> None:
+    report = {"sets_per_s": 0.0, "latency_ms": {"p50": None, "p95": None}}
+    assert _line(Sending(report=report)) == "0 frame sets, 0 people, 0.0 a second"
+    report = {"sets_per_s": 2.0, "latency_ms": {"p50": 31.4, "p95": 60.0}}
+    assert _line(Sending(answered=3, report=report)).endswith("2.0 a second, 31 ms")
