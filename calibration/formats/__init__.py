@@ -8,6 +8,7 @@ from ..errors import BadRigFile
 from ..plain_yaml import MAX_BYTES, load_yaml
 from ..rig import Rig
 from ..rig_file import rig_from_yaml
+from .easymocap import is_zip, read_easymocap, read_zip, write_easymocap
 from .kalibr import is_camchain, read_camchain, write_camchain
 from .opencv_storage import read_opencv, write_opencv
 from .qualisys import read_qca
@@ -18,11 +19,13 @@ __all__ = [
     "read_any",
     "read_camchain",
     "read_camera_info",
+    "read_easymocap",
     "read_opencv",
     "read_qca",
     "read_toml",
     "write_camchain",
     "write_camera_info",
+    "write_easymocap",
     "write_opencv",
     "write_toml",
 ]
@@ -35,7 +38,7 @@ def read_any(data: bytes, *, name: str = "rig") -> Rig:
     """The rig in a file of any known format.
 
     Ours, OpenCV FileStorage, Qualisys, TOML of aniposelib, Pose2Sim and caliscope, Kalibr's
-    camchain, ROS camera_info.
+    camchain, ROS camera_info; a zip of EasyMocap's intri.yml and extri.yml.
 
     Args:
         data: the file's bytes.
@@ -50,6 +53,8 @@ def read_any(data: bytes, *, name: str = "rig") -> Rig:
         raise BadRigFile(
             f"the file has {len(data)} bytes, a rig file at most {MAX_BYTES}; is it the right file?"
         )
+    if is_zip(data):
+        return read_zip(data, name=name)
     head = data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith((b"%YAML", b"{")) or b"<opencv_storage" in head:
         return read_opencv(data, name=name)

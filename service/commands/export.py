@@ -1,4 +1,4 @@
-"""`quadglass export`: a take in another format, or a training run's checkpoint as weights."""
+"""`quadglass export`: a take or a rig in another format, or a training run's weights."""
 
 from __future__ import annotations
 
@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 def export(
     source: Annotated[
-        Path, typer.Argument(help="take.json of a capture, or the .ckpt of a training run.")
+        Path, typer.Argument(help="take.json of a capture, a rig file, or a training run's .ckpt.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
     form: Annotated[
-        str | None, typer.Option("--format", help="trc, csv or json; else by the file's ending.")
+        str | None,
+        typer.Option(
+            "--format",
+            help="trc, csv or json; else by the file's ending. Of a rig: yaml, opencv, easymocap "
+            "(a folder), toml, kalibr or ros (a folder).",
+        ),
     ] = None,
     rig: Annotated[
         Path | None,
@@ -37,7 +42,7 @@ def export(
         typer.Option(help="Photos to calibrate eight bits on; the source is an .onnx file then."),
     ] = None,
 ) -> None:
-    """Write a take in another format, or a checkpoint as ONNX weights."""
+    """Write a take or a rig in another format, or a checkpoint as ONNX weights."""
     if int8 is not None:
         _export_int8(source, out, int8)
         return
@@ -46,6 +51,11 @@ def export(
         return
     if offset is not None:
         raise BadValue("--offset is of a checkpoint's peaks; give a .ckpt")
+    from calibration.formats.files import RIG_FORMATS
+
+    if form in RIG_FORMATS:
+        _export_rig(source, out, form)
+        return
     from capture.export import export_take
 
     frames, rate_hz = read_take(source)
@@ -54,6 +64,17 @@ def export(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(content)
     remark(f"{len(frames)} frames -> {out}")
+
+
+def _export_rig(source: Path, out: Path, form: str) -> None:
+    from calibration.formats.files import rig_as_files
+
+    files, lost_px = rig_as_files(read_rig(source), form, out)
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    lost = f"; its lenses are {lost_px:.3f} px (RMS) off in this format" if lost_px else ""
+    remark(f"-> {', '.join(str(path) for path in files)}{lost}")
 
 
 def _export_weights(checkpoint: Path, out: Path, offset: str | None) -> None:
@@ -113,15 +134,25 @@ def read_take(path: Path) -> tuple[list[Frame], float]:
 
 
 def read_rig(path: Path) -> Rig:
-    """The rig in a file of any format that is known.
+    """The rig in a file of any format that is known, or in a folder of EasyMocap's two files.
 
     Raises:
         BadRigFile: it is none, or a damaged one.
     """
     from calibration.errors import BadRigFile
-    from calibration.formats import read_any
+    from calibration.formats import read_any, read_easymocap
+    from calibration.formats.easymocap import EXTRI, INTRI
 
+    folder = path if path.is_dir() else path.parent
     try:
+        if path.is_dir() or path.name in (INTRI, EXTRI):
+            pair = (folder / INTRI).read_bytes(), (folder / EXTRI).read_bytes()
+            return read_easymocap(*pair, name=folder.name or "rig")
         return read_any(path.read_bytes(), name=path.stem.split(".")[0])
     except BadRigFile as error:
         raise BadRigFile(f"{path}: {error}", camera=error.camera, field=error.field) from error
+    except FileNotFoundError as error:
+        raise BadRigFile(
+            f"{error.filename} is not there; a rig is one file, or {INTRI} and "
+            f"{EXTRI} in one folder"
+        ) from error

@@ -87,7 +87,7 @@ async def put_rig_file(rig: str, request: Request, service: ServiceDep) -> JSONR
     """A calibration of your own, active at once; makes the rig if it is new.
 
     Takes every format that can be read, decided by content: our rig file, Qualisys `.qca.txt`,
-    OpenCV FileStorage and others.
+    OpenCV FileStorage and others; EasyMocap's intri.yml and extri.yml as one zip.
     """
     checked_name("rig", rig)
     data = await request.body()

@@ -8,7 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from calibration.formats import read_any, write_camera_info, write_toml
+from calibration.formats import (
+    read_any,
+    read_easymocap,
+    write_camera_info,
+    write_easymocap,
+    write_toml,
+)
 
 from .written_by.write import DIST, RVEC, SIZE, TVEC, K
 
@@ -52,3 +58,22 @@ def test_camera_info_as_ros_writes_it() -> None:
     again = read_any(write_camera_info(camera).encode()).cameras[0]
     np.testing.assert_array_equal(again.K, camera.K)
     np.testing.assert_array_equal(again.dist, camera.dist)
+
+
+def test_easymocaps_two_files_as_it_writes_them() -> None:
+    folder = FOLDER / "easymocap-d2a0a2d"
+    rig = read_easymocap((folder / "intri.yml").read_bytes(), (folder / "extri.yml").read_bytes())
+    assert rig.names == ("01", "02")
+    for index, camera in enumerate(rig.cameras):
+        assert camera.size_px == SIZE
+        # Its writer keeps six decimals.
+        np.testing.assert_allclose(camera.K, K(index), atol=1e-6)
+        np.testing.assert_allclose(camera.dist, DIST, atol=1e-6)
+        R = cv2.Rodrigues(RVEC[index])[0]
+        np.testing.assert_allclose(camera.cam_from_world[:3, :3], R, atol=2e-6)
+        np.testing.assert_allclose(camera.cam_from_world[:3, 3], TVEC[index], atol=1e-6)
+    intri, extri = write_easymocap(rig)
+    again = read_easymocap(intri.encode(), extri.encode())
+    for one, other in zip(rig.cameras, again.cameras, strict=True):
+        np.testing.assert_array_equal(one.K, other.K)
+        np.testing.assert_array_equal(one.cam_from_world, other.cam_from_world)

@@ -16,6 +16,7 @@ import pytest
 
 from calibration.calibrate import CalibrateSettings, Calibration, Progress
 from calibration.errors import Cancelled
+from calibration.formats import write_easymocap
 from service import calibration_jobs
 from service.config import Settings, StoreSettings
 
@@ -23,8 +24,9 @@ from .conftest import SHARED
 from .dots import DotPredictor
 from .server import running, until
 from .test_bad_input import chessboard, problem
-from .world import RIG
+from .world import FRAME_NS, RIG, RIG_YAML, as_files, frame_set, person
 
+FRAMES = "/v1/rigs/studio/frames"
 CALIBRATIONS = "/v1/rigs/pair/calibrations"
 BOARD = {"board": "9x6", "square_mm": "25"}
 NUMBERS = ("01", "03", "05", "07", "09", "12", "14")
@@ -337,3 +339,61 @@ def test_four_in_one_video_is_calibrated_as_four(
         (0, 120, 160, 120),
         (160, 120, 160, 120),
     ]
+
+
+def test_activation_without_a_gap_for_a_running_capture(studio: httpx.Client) -> None:
+    """Frames come from two clients while calibrations are put in force, one after the other."""
+    moved = RIG_YAML.replace(b"700.0", b"701.0")
+    studio.post("/v1/captures", json={"rig": "studio", "name": "before"})
+    images = frame_set([person()])
+    enough, answers = threading.Event(), dict[str, list[httpx.Response]](before=[], none=[])
+
+    def send(capture: str) -> None:
+        fields = {"capture": capture} if capture != "none" else {}
+        number = 0
+        while not (enough.is_set() and number >= 4):
+            data = {"timestamp_ns": str(number * FRAME_NS), **fields}
+            answers[capture].append(studio.post(FRAMES, files=as_files(images), data=data))
+            number += 1
+
+    senders = [threading.Thread(target=send, args=(capture,)) for capture in answers]
+    for sender in senders:
+        sender.start()
+    until(lambda: all(len(own) >= 2 for own in answers.values()), "frames are answered", 60)
+    assert studio.put("/v1/rigs/studio/rig.yaml", content=moved).status_code == 200  # c2
+    for calibration in ("c1", "c2", "c1", "c2"):
+        assert studio.post(f"/v1/calibrations/{calibration}/activate").status_code == 200
+    in_force = {capture: len(own) for capture, own in answers.items()}
+    until(
+        lambda: all(len(own) >= in_force[capture] + 3 for capture, own in answers.items()),
+        "frames are answered after it", 60,
+    )  # fmt: skip
+    enough.set()
+    for sender in senders:
+        sender.join()
+
+    for own in answers.values():
+        assert {response.status_code for response in own} == {200}
+        assert all(len(response.json()["people"]) == 1 for response in own)
+    # The running capture stays with what it began with; frames of none take what is in force.
+    assert {response.json()["calibration"] for response in answers["before"]} == {"c1"}
+    sequences = [response.json()["sequence"] for response in answers["before"]]
+    assert sequences == list(range(len(sequences)))
+    loose = [response.json()["calibration"] for response in answers["none"]]
+    assert (loose[0], loose[-1]) == ("c1", "c2")
+    assert set(loose) <= {"c1", "c2"}
+    studio.post("/v1/captures", json={"rig": "studio", "name": "after"})
+    late = studio.post(
+        FRAMES, files=as_files(images), data={"timestamp_ns": "0", "capture": "after"}
+    )
+    assert late.json()["calibration"] == "c2"
+    assert studio.get("/v1/captures/before").json()["calibration"] == "c1"
+
+
+def test_easymocaps_two_files_make_a_rig_as_one_zip(client: httpx.Client) -> None:
+    intri, extri = write_easymocap(RIG)
+    files = [("intri.yml", intri.encode()), ("extri.yml", extri.encode())]
+    response = client.put("/v1/rigs/mocap/rig.yaml", content=zipped(files))
+    assert response.status_code == 201, response.text
+    assert response.json()["camera_names"] == list(RIG.names)
+    problem(client.put("/v1/rigs/other/rig.yaml", content=intri.encode()), 422, "bad_rig_file")

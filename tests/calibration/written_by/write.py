@@ -1,8 +1,9 @@
 """How the files beside this one were made: each tool's own writer, given the same numbers.
 
 Run with the Python of an environment that has the tool: `python write.py caliscope OUT.toml`, or
-`aniposelib`, or `pose2sim`. The ROS file is what `camera_calibration_parsers/convert ros-given.yaml
-OUT.yaml` (Debian's camera-calibration-parsers-tools) makes of the other one.
+`aniposelib`, or `pose2sim`; `python write.py easymocap FOLDER` with EasyMocap's `camera_utils.py`
+(of easymocap/mytools) on the path. The ROS file is what `camera_calibration_parsers/convert
+ros-given.yaml OUT.yaml` (Debian's camera-calibration-parsers-tools) makes of the other one.
 """
 
 from __future__ import annotations
@@ -63,7 +64,25 @@ def pose2sim(path: str) -> None:
     write(path, ["left", "right"], [SIZE] * 2, [DIST] * 2, [K(0), K(1)], RVEC, TVEC)
 
 
+def easymocap(folder: str) -> None:
+    import cv2
+    from camera_utils import write_camera
+
+    cameras = {
+        f"{index + 1:02d}": {
+            "K": K(index), "dist": DIST[None], "W": SIZE[0], "H": SIZE[1],
+            "R": cv2.Rodrigues(RVEC[index])[0], "T": TVEC[index][:, None],
+        }
+        for index in range(2)
+    }  # fmt: skip
+    write_camera(cameras, folder)
+
+
 if __name__ == "__main__":
-    {"caliscope": caliscope, "aniposelib": aniposelib, "pose2sim": pose2sim}[sys.argv[1]](
-        sys.argv[2]
-    )
+    writers = {
+        "caliscope": caliscope,
+        "aniposelib": aniposelib,
+        "pose2sim": pose2sim,
+        "easymocap": easymocap,
+    }
+    writers[sys.argv[1]](sys.argv[2])
