@@ -188,11 +188,17 @@ def test_opencvs_stereo_pairs(tmp_path: Path) -> None:
         assert view["rms_px"] <= 0.4, view
 
 
-def test_balancing_lenses_agree_with_qualisys() -> None:
+@pytest.mark.parametrize(
+    "cameras",
+    [("cam02",), pytest.param(("cam01", "cam02", "cam03", "cam04"), marks=pytest.mark.slow)],
+    ids=len,
+)
+def test_balancing_lenses_agree_with_qualisys(cameras: tuple[str, ...]) -> None:
     folder = shared("pose2sim-balancing") / "calibration"
-    result = calibrate_intrinsics_only(
-        footage_from_dir(folder / "intrinsics"), parse_board("4x7", 60)
-    )
+    footage = footage_from_dir(folder / "intrinsics")
+    clips = tuple(clip for clip in footage.clips if clip.camera in cameras)
+    result = calibrate_intrinsics_only(replace(footage, clips=clips), parse_board("4x7", 60))
+    assert tuple(camera.name for camera in result.cameras) == cameras
     truth = read_any((folder / "Calib.qca.txt").read_bytes())
     for camera in result.cameras:
         assert camera.K[0, 0] == pytest.approx(truth.camera(camera.name).K[0, 0], rel=0.01)

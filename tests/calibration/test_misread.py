@@ -124,8 +124,9 @@ def test_a_mirrored_picture_is_numbered_as_said() -> None:
         ("charuco_calibration", "corners_detected.csv",
          ("corner_id", "img_x", "img_y", "obj_x", "obj_y"), "cam_2"),
         # Here one camera sees only the back of the board: no mirrored camera, as it says itself.
-        ("4_cam_recording", "xy.csv",
-         ("keypoint_id", "img_loc_x", "img_loc_y", "obj_loc_x", "obj_loc_y"), "cam_0"),
+        pytest.param("4_cam_recording", "xy.csv",
+         ("keypoint_id", "img_loc_x", "img_loc_y", "obj_loc_x", "obj_loc_y"), "cam_0",
+         marks=pytest.mark.slow),
     ],
 )  # fmt: skip
 def test_a_camera_of_real_sessions_mirrored(
