@@ -102,6 +102,7 @@ export async function showLiveCapture(root, [name], signal) {
       meter.note(result.timestamp_ns);
       health.note(result);
       stage.follow(framesFrom([result])[0], result.timestamp_ns / 1e9, pictures);
+      root.dataset.timestamp = result.timestamp_ns;
       root.dataset.moments = Number(root.dataset.moments ?? 0) + 1;
     },
   });
