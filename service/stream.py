@@ -14,14 +14,13 @@ import asyncio
 import json
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-import numpy as np
 from starlette.websockets import WebSocket
 
 from .errors import Malformed, NotReady, QueueFull, ServiceError, code_of
@@ -31,6 +30,7 @@ from .moments import Moments, ViewSet
 from .outbox import Outbox, ReaderGone
 from .problems import problem_of
 from .state import Service
+from .tally import Tally
 from .task import Posted
 
 __all__ = ["Mode", "Stream", "StreamOptions"]
@@ -40,7 +40,6 @@ logger = logging.getLogger(__name__)
 Mode = Literal["latest", "all"]
 _RETRY_S = 0.05  # when the queue was full
 _REPORT_S = 1.0
-_LATENCIES = 256  # the last so many are told of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +77,7 @@ class Stream:
         self._ended = False  # the sender said so
         self._all_read = self._all_posted = False
         self._changed = asyncio.Condition()
-        self._received = self._answered = 0
-        self._dropped: Counter[str] = Counter()
-        self._latencies_s: deque[float] = deque(maxlen=_LATENCIES)
+        self._tally = Tally()
 
     async def run(self) -> None:
         """Until the sender ends it; what it sent before is answered.
@@ -97,7 +94,7 @@ class Stream:
                 await self._read()
                 await asyncio.gather(*working)
                 reporting.cancel()
-                await self._outbox.put(self._report(0.0))
+                await self._outbox.put(self._tally.report())
                 await self._outbox.finish()
                 await sending
         except BaseExceptionGroup as found:
@@ -136,7 +133,7 @@ class Stream:
         message = unpacked(event["bytes"], self._settings.message_bytes)
         unknown = sorted(set(message.images) - set(self._options.cameras))
         if unknown:
-            self._received += 1
+            self._tally.receive()
             problem = problem_of(
                 Malformed(
                     f"rig {self._options.rig!r} has no camera {unknown[0]!r}; it has "
@@ -149,14 +146,14 @@ class Stream:
             return
         ready, late = self._moments.add(message, time.monotonic())
         if late:
-            self._received += 1
+            self._tally.receive()
             await self._drop(message, late, "late")
         await self._offer(ready)
 
     async def _offer(self, sets: Sequence[ViewSet]) -> None:
         """Leaves frame sets for the queue; with `all` only once there is room."""
         for one in sets:
-            self._received += 1
+            self._tally.receive()
             if self._options.mode == "latest":
                 while self._waiting:
                     await self._drop_set(self._waiting.popleft(), "overtaken")
@@ -227,9 +224,8 @@ class Stream:
             await asyncio.wait([first.answer])
             error = first.answer.exception()
             if error is None:
-                self._answered += 1
                 self._held_bytes -= first.views.size_bytes
-                self._latencies_s.append(time.monotonic() - first.views.since_s)
+                self._tally.answer(time.monotonic() - first.views.since_s)
                 await self._outbox.put(
                     {
                         "type": "result",
@@ -256,7 +252,7 @@ class Stream:
         reason: str,
         problem: dict[str, Any] | None = None,
     ) -> None:
-        self._dropped[reason] += 1
+        self._tally.drop(reason)
         self._service.metrics.stream_dropped.labels(reason).inc()
         told: dict[str, Any] = {
             "type": "dropped",
@@ -269,24 +265,8 @@ class Stream:
 
     async def _report_for_ever(self) -> None:
         while True:
-            before, start = self._answered, time.monotonic()
             await asyncio.sleep(_REPORT_S)
-            per_s = (self._answered - before) / (time.monotonic() - start)
-            await self._outbox.put(self._report(per_s))
-
-    def _report(self, sets_per_s: float) -> dict[str, Any]:
-        latency_ms: dict[str, float | None] = {"p50": None, "p95": None}
-        if self._latencies_s:
-            p50, p95 = 1e3 * np.percentile(np.array(self._latencies_s), (50, 95))
-            latency_ms = {"p50": round(float(p50), 2), "p95": round(float(p95), 2)}
-        return {
-            "type": "report",
-            "received": self._received,
-            "answered": self._answered,
-            "dropped": dict(self._dropped),
-            "sets_per_s": round(sets_per_s, 2),
-            "latency_ms": latency_ms,
-        }
+            await self._outbox.put(self._tally.report())
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         async with self._changed:

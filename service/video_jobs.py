@@ -32,7 +32,7 @@ from .videos import Videos, frame_sets, look_at
 if TYPE_CHECKING:
     from .state import Service
 
-__all__ = ["KIND", "VideoJobs", "VideoRequest"]
+__all__ = ["KIND", "VideoJobs", "VideoRequest", "videos_in"]
 
 logger = logging.getLogger(__name__)
 
