@@ -36,6 +36,7 @@ __all__ = [
     "BatchSettings",
     "HttpSettings",
     "LimitSettings",
+    "LogSettings",
     "ModelSettings",
     "QueueSettings",
     "Scope",
@@ -174,6 +175,12 @@ class WebhookSettings(_Part):
         return self
 
 
+class LogSettings(_Part):
+    """How lines of the log are written, on stderr."""
+
+    format: Literal["text", "json"] = "text"  # json: one object a line, for machines
+
+
 class Settings(_Part):
     """Everything the service is told."""
 
@@ -187,6 +194,7 @@ class Settings(_Part):
     worker: WorkerSettings = WorkerSettings()
     store: StoreSettings = StoreSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    log: LogSettings = LogSettings()
 
     @model_validator(mode="after")
     def _somebody_works(self) -> Settings:

@@ -10,6 +10,7 @@ import time
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .logs import marked
 from .metrics import Metrics
 from .problems import internal_response
 
@@ -45,10 +46,17 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on, and marks and counts what comes back."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
+        with marked(request=request_id):
+            if scope["type"] == "websocket":
+                await self._app(scope, receive, send)
+            else:
+                await self._answer(scope, receive, send, request_id)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         start = time.perf_counter()
         status = 0
 
@@ -65,7 +73,7 @@ class Edge:
         try:
             await self._app(scope, receive, marked)
         except Exception as error:
-            logger.error("request %s: %s %s", request_id, scope["method"], scope["path"])
+            logger.error("%s %s broke", scope["method"], scope["path"])
             if status:
                 raise  # too late for another response: the connection has to break
             await internal_response(error)(scope, receive, marked)
@@ -73,7 +81,10 @@ class Edge:
             route = getattr(scope.get("route"), "path", "unmatched")
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self._metrics.requests.labels(method, route, str(status)).inc()
-            self._metrics.seconds.labels(route).observe(time.perf_counter() - start)
+            took_s = time.perf_counter() - start
+            self._metrics.seconds.labels(route).observe(took_s)
+            # Without the query: whatever a client puts there is its own.
+            logger.info("%s %s: %d in %.1f ms", method, scope["path"], status, 1e3 * took_s)
 
 
 def _request_id(scope: Scope) -> str:

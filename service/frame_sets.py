@@ -16,6 +16,7 @@ from capture.result import frame_to_json
 from .captures import LiveCapture
 from .errors import Conflict, NoViews
 from .forms import Form, integer
+from .logs import marked
 from .state import Service
 from .task import Answer, Hint, Posted, Result
 from .turn import Turn
@@ -78,14 +79,15 @@ async def accept(
     store = service.settings.store
     keeps = capture is not None and (store.keep_frames != "none" or capture.watched_in_pictures)
     hint = None if capture is None else capture.expect(timestamp_ns)
-    future = await service.post(
-        posted.images,
-        cameras,
-        preview_side=store.preview_side if keeps else 0,
-        patient=patient,
-        hint=hint,
-        deadline_s=deadline_s,
-    )
+    with marked(capture=posted.capture):
+        future = await service.post(
+            posted.images,
+            cameras,
+            preview_side=store.preview_side if keeps else 0,
+            patient=patient,
+            hint=hint,
+            deadline_s=deadline_s,
+        )
     try:
         turn = None if capture is None else capture.enter(timestamp_ns)
     except BaseException:

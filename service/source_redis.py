@@ -21,6 +21,7 @@ from calibration.errors import CalibrationError
 
 from .config import QueueSettings
 from .errors import WorkerLost
+from .logs import marked
 from .task import Answer, Task
 from .wire import REPLY_TO, Keys, answer_to_fields, flat, task_from_fields
 
@@ -128,7 +129,8 @@ class RedisSource:
             return None
         pending = self._client.xpending_range(self._keys.tasks, _GROUP, entry, entry, 1)
         lost = pending[0]["times_delivered"] - 1 if pending else 0
-        logger.warning("%s: frame set %s: its worker was lost (%d times)", self.name, task.id, lost)
+        with marked(**task.marks, task=task.id):
+            logger.warning("%s: the worker of a frame set was lost (%d times)", self.name, lost)
         if lost < self._settings.losses:
             return task
         self._give_up(task, lost)

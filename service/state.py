@@ -18,6 +18,7 @@ from .calibration_jobs import CalibrationJobs
 from .captures import Captures
 from .config import Settings
 from .errors import DeadlinePassed, NotReady, QueueFull, code_of
+from .logs import marks
 from .metrics import Metrics
 from .once import Once
 from .queue import Queue
@@ -146,7 +147,9 @@ class Service:
         now_ns = time.time_ns()
         deadline_ns = now_ns + int((deadline_s or self.settings.queue.deadline_s) * 1e9)
         try:
-            task = Task(images, rig, now_ns, deadline_ns, preview_side, hint or Hint())
+            task = Task(
+                images, rig, now_ns, deadline_ns, preview_side, hint or Hint(), marks=marks()
+            )
             return await self.queue.post(task)
         except QueueFull as error:
             if not patient:

@@ -47,6 +47,8 @@ class Task:
     preview_side: int = 0  # longer side of the reduced pictures to send back; 0: none
     hint: Hint = field(default_factory=Hint)
     id: str = field(default_factory=lambda: secrets.token_hex(16))
+    # Of the request it came with: `request`, `capture`; the worker's log lines carry them.
+    marks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:

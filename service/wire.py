@@ -80,6 +80,7 @@ def task_to_fields(task: Task, rig_yaml: str) -> dict[bytes, bytes]:
         b"numbers": json.dumps(numbers).encode(),
         b"rig": rig_yaml.encode(),
         b"hint": json.dumps(_hint_to_json(task.hint)).encode(),
+        b"marks": json.dumps(dict(task.marks)).encode(),
     }
     return {**fields, **{_IMAGE + name.encode(): data for name, data in task.images.items()}}
 
@@ -96,6 +97,7 @@ def task_from_fields(fields: Fields) -> Task:
         preview_side=preview_side,
         hint=_hint(json.loads(fields[b"hint"])),
         id=fields[b"id"].decode(),
+        marks=json.loads(fields.get(b"marks", b"{}")),  # none from an older service
     )
 
 

@@ -16,7 +16,8 @@ from models.predictor import Predictor
 from .batcher import gather
 from .config import BatchSettings
 from .decode import Picture
-from .errors import DeadlinePassed
+from .errors import DeadlinePassed, code_of
+from .logs import marked
 from .metrics import Metrics
 from .pipeline import PipelineSettings, Views, decode_views, run_views
 from .queue import Source
@@ -116,6 +117,9 @@ class Worker(threading.Thread):
         for (task, _), result in zip(ready, results, strict=True):
             self._metrics.observe_stages(result.seen.timings_ms)
             self._source.answer(Answer(task.id, result))
+            with marked(**task.marks, task=task.id):
+                people = len(result.seen.people)
+                logger.info("%s: frame set looked at, %d people", self.name, people)
 
     def _prepare(self, task: Task, taken_ns: int, predictor: Predictor) -> Views:
         waited_ms = (taken_ns - task.posted_ns) / 1e6
@@ -136,7 +140,11 @@ class Worker(threading.Thread):
         return views
 
     def _fail(self, task: Task, error: Exception) -> None:
-        logger.debug("%s: frame set %s: %s", self.name, task.id, error, exc_info=error)
+        with marked(**task.marks, task=task.id):
+            if code_of(error) == "internal":
+                logger.error("%s: frame set failed: %s", self.name, error, exc_info=error)
+            else:
+                logger.info("%s: frame set refused: %s", self.name, error)
         self._source.answer(Answer(task.id, error))
 
 

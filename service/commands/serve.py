@@ -24,6 +24,7 @@ def serve(
     """Run the service and its page. Options win over QUADGLASS_* variables, those over --config."""
     from ..config import load_settings
     from ..listen import listen
+    from ..logs import write_logs
     from ..model_shelf import with_choice
 
     settings = load_settings(config)
@@ -34,4 +35,5 @@ def serve(
     settings = with_choice(settings)
     if backend is not None:
         settings = with_backend(settings, backend)
+    write_logs(settings.log)
     listen(settings)

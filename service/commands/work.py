@@ -21,6 +21,7 @@ def work(
 ) -> None:
     """Look at frame sets that services leave in Redis, until told to stop (SIGTERM drains)."""
     from ..config import load_settings
+    from ..logs import write_logs
     from ..model_shelf import with_choice
     from ..work import work as run
 
@@ -31,4 +32,5 @@ def work(
     settings = with_choice(settings)
     if backend is not None:
         settings = with_backend(settings, backend)
+    write_logs(settings.log)
     run(settings)

@@ -430,7 +430,9 @@ def test_what_a_vanished_worker_held_is_answered_by_a_new_process(
     queue_settings: QueueSettings, new_source: NewSource, tmp_path: Path
 ) -> None:
     """The first takes a frame set and is never heard of again, as after SIGKILL."""
-    settings = Settings(data_dir=tmp_path, queue=queue_settings, worker=WorkerSettings(threads=0))
+    # The new process has to load and warm up before the deadline, on a busy machine too.
+    patient = queue_settings.model_copy(update={"deadline_s": 60.0})
+    settings = Settings(data_dir=tmp_path, queue=patient, worker=WorkerSettings(threads=0))
     environ = {
         "PATH": "/usr/bin:/bin",
         "QUADGLASS_QUEUE_KIND": "redis",
