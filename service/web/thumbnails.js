@@ -39,7 +39,9 @@ async function fillStrip(strip, { name, calibration, frames }, signal) {
     read(`${path.frames(name)}?from=${Math.floor(frames / 2)}&limit=1`, { signal }),
   ]);
   const people = frame.people.map(personFrom);
-  for (const camera of camerasOf(rig).slice(0, MOST_VIEWS)) {
+  // A camera that sent nothing at that moment has no picture to ask for.
+  const sent = camerasOf(rig).filter(({ name: one }) => frame.posted?.includes(one) ?? true);
+  for (const camera of sent.slice(0, MOST_VIEWS)) {
     const canvas = h("canvas");
     strip.append(canvas);
     const blob = await readBlob(path.picture(name, frame.sequence, camera.name), { signal });
