@@ -116,7 +116,7 @@ def streamed(
                 except Exception:  # the other side was killed, as it should be
                     return
 
-        sender = threading.Thread(target=send)
+        sender = threading.Thread(target=send, daemon=True)
         sender.start()
         for done in range(begin, until):
             said: dict[str, Any] = stream.next("result", "dropped", "problem")
