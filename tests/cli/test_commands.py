@@ -142,7 +142,7 @@ def test_calibrate_a_stereo_pair_to_yaml_and_report(tmp_path):
     assert np.linalg.norm(rig.stereo.t) == pytest.approx(3.335 * 0.025, rel=0.01)
     assert json.loads(report.read_text())
 
-    # Parts of the lenses stay as they are given, the rest comes out alike, and the same pictures say
+    # Parts of the lenses stay as they are given, the rest comes out alike, and the pictures say
     # that the cameras stand.
     page, again = tmp_path / "report.html", tmp_path / "again.yaml"
     run(
