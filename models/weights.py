@@ -118,11 +118,11 @@ def _refuse_nan(path: Path, session: onnxruntime.InferenceSession) -> None:
     names = [output.name for output in session.get_outputs()]
     said = dict(zip(names, session.run(names, {"images": grey}), strict=True))
     bad = [name for name, values in said.items() if np.isnan(values).any()]
-    for name in ("scores", "seed_scores"):
-        # Best of each joint's map. A sigmoid never is zero; where all is NaN, no peak is left.
-        best = np.asarray(said.get(name, [[]])).max(axis=-1, initial=-1.0)
-        if (best == 0.0).any():
-            bad.append(name)
+    if np.asarray(said.get("seed_scores", [])).size:  # a trunk, so maps are sigmoids
+        for name in ("scores", "seed_scores"):
+            # Best of each map. A sigmoid never is zero; where all is NaN, no peak is left.
+            if (np.asarray(said[name]).max(axis=-1) == 0.0).any():
+                bad.append(name)
     if bad:
         raise WeightsDamaged(
             f"{path} holds NaN weights: its {', '.join(bad)} of a grey picture are no numbers; "
