@@ -12,7 +12,7 @@ import httpx
 
 from . import calls
 from .calls import Call, Json, Picture
-from .client import OVER, finished, headers_of
+from .client import OVER, PAGE, POLL_S, finished, headers_of
 from .live import AsyncStream, Mode, stream_address
 from .results import PictureResult, Result
 from .retry import Retry, failed, wait_s
@@ -20,8 +20,6 @@ from .retry import Retry, failed, wait_s
 __all__ = ["AsyncClient"]
 
 T = TypeVar("T")
-_PAGE = 200
-_POLL_S = 0.5
 
 
 class AsyncClient:
@@ -105,7 +103,7 @@ class AsyncClient:
     async def wait(self, job: Json) -> Json:
         """See `Client.wait`."""
         while job["state"] not in OVER:
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(POLL_S)
             job = await self.job(job["id"])
         return finished(job)
 
@@ -148,7 +146,7 @@ class AsyncClient:
         """See `Client.results`."""
         first: int | None = 0
         while first is not None:
-            page, first = await self._send(calls.frames(capture, first, _PAGE))
+            page, first = await self._send(calls.frames(capture, first, PAGE))
             for result in page:
                 yield result
 

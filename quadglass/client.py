@@ -20,8 +20,8 @@ from .retry import Retry, failed, wait_s
 __all__ = ["Client"]
 
 T = TypeVar("T")
-_PAGE = 200  # results asked for at once
-_POLL_S = 0.5
+PAGE = 200  # results asked for at once
+POLL_S = 0.5
 OVER = frozenset({"done", "failed", "cancelled"})  # states of a job
 
 
@@ -114,7 +114,7 @@ class Client:
             Problem: it failed or was cancelled.
         """
         while job["state"] not in OVER:
-            time.sleep(_POLL_S)
+            time.sleep(POLL_S)
             job = self.job(job["id"])
         return finished(job)
 
@@ -164,7 +164,7 @@ class Client:
         """All results of a capture, fetched page by page."""
         first: int | None = 0
         while first is not None:
-            page, first = self._send(calls.frames(capture, first, _PAGE))
+            page, first = self._send(calls.frames(capture, first, PAGE))
             yield from page
 
     def export(self, capture: str, form: str, *, cutoff_hz: float | None = None) -> bytes:
